@@ -1,0 +1,32 @@
+# Every target works first on a fresh clone: each makes .venv with the pinned packages when it is not there yet.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+export HF_HUB_DISABLE_TELEMETRY := 1
+export DO_NOT_TRACK := 1
+
+.PHONY: repro test check lint report clean
+
+repro: $(STAMP)  ## rebuild every result that is out of date
+	$(BIN)/dvc repro
+
+test: $(STAMP)  ## the whole test suite
+	$(BIN)/pytest
+
+check: $(STAMP)  ## params.yaml and the whole grid, in seconds
+	$(BIN)/ftbench check
+
+lint: $(STAMP)  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+report: $(STAMP)  ## the report alone, from files in git
+	$(BIN)/python stages/report.py --out reports
+
+$(STAMP): constraints.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	touch $(STAMP)
+
+clean:  ## remove what a run left outside DVC's cache
+	rm -rf .ftbench

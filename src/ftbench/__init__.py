@@ -1,0 +1,1 @@
+"""ftbench: a reproducible benchmark of ways to fine-tune language models."""

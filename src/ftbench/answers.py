@@ -1,0 +1,120 @@
+"""Answers to instructions: written by a model, compared with their references, and the figures of a set of them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ftbench import files, scores, text
+from ftbench.questions import QUESTIONS as FIFTEEN
+from ftbench.schema import Evaluation, Text
+
+HELD_OUT = "test"
+QUESTIONS = "questions"  # the split, in a predictions file, of the fifteen questions: they have no reference
+_WORD = re.compile(r"\w+(?:[.,]\d+)*|[^\w\s]")
+
+
+def words(text: str) -> list[str]:
+    """The words, numbers and marks of a text in lower case: a number keeps its decimals, a mark is a word of its own."""
+    return _WORD.findall(text.lower())
+
+
+def exact_match(text: str, reference: str) -> bool:
+    """Whether an answer is its reference to the letter; only white space at the two ends and at the ends of lines does not count."""
+    return _trimmed(text) == _trimmed(reference)
+
+
+def token_f1(text: str, reference: str) -> float:
+    """The harmonic mean of the shares of words that an answer and its reference have in common, each as often as it occurs in both.
+
+    Both empty is 1. It rewards echoing a template: read exact match beside it.
+    """
+    said, wanted = Counter(words(text)), Counter(words(reference))
+    if not said and not wanted:
+        return 1.0
+    shared = sum((said & wanted).values())
+    return 2 * shared / (said.total() + wanted.total())
+
+
+def figures(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """All figures of some answers with references: rows as the predictions file has them."""
+    metric = scores.load_metric("answers")
+    matches = metric.compute(predictions=[row["text"] for row in rows], references=[row["reference"] for row in rows])
+    columns = [np.array([row[name] for row in rows]) for name in ("nll", "tokens", "bytes")]
+    return {
+        "n": len(rows),
+        **scores.likelihood(*columns),
+        **matches,
+        "stopped": scores.mean_of(rows, "stopped"),
+        "mean_tokens": scores.mean_of(rows, "generated_tokens"),
+    }
+
+
+def by_kind(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """`figures` of each kind of instruction; answers without a kind are left out."""
+    kinds = sorted({row["kind"] for row in rows if row["kind"] is not None})
+    return {kind: figures([row for row in rows if row["kind"] == kind]) for kind in kinds}
+
+
+def rows(
+    model: Any, tokenizer: Any, columns: Mapping[str, list[Any]], settings: Text, evaluation: Evaluation, seed: int
+) -> list[dict[str, Any]]:
+    """A model's answers to held-out instructions and to the fifteen questions, one row each, as the predictions file has them.
+
+    `tokens`, `bytes` and `nll` are the reference answer's: its tokens with the end of sequence, its text's bytes, the loss summed in nats.
+    """
+    from ftbench import inference
+
+    assert evaluation.max_new_tokens is not None, "answers have a longest length"
+    batch_size, number = evaluation.per_device_eval_batch_size, len(columns["id"])
+    asked = [*zip(columns["instruction"], columns["input"], strict=True), *((question.text, "") for question in FIFTEEN)]
+    prompts = [text.instruction_prompt(settings, *parts) for parts in asked]
+    encoded = text.encode_prompts(tokenizer, prompts, settings.max_length)
+    written = inference.generate(model, tokenizer, encoded.features, batch_size, evaluation.max_new_tokens)
+    held_out = text.encode_answers(tokenizer, prompts[:number], columns["output"], settings.max_length)
+    nll = inference.answer_loss(model, tokenizer, held_out.features, batch_size)
+    found = []
+    for k, (parts, prompt, answer) in enumerate(zip(asked, prompts, written, strict=True)):
+        reference = columns["output"][k] if k < number else None
+        row = {
+            "instruction": parts[0],
+            "input": parts[1],
+            "reference": reference,
+            "text": answer.text,
+            "generated_tokens": answer.num_tokens,
+            "stopped": answer.stopped,
+            "seed": seed,
+            "example_hash": text.example_hash(*parts, reference or ""),
+            "prompt_hash": text.prompt_hash(prompt),
+        }
+        if reference is None:
+            row |= {"id": FIFTEEN[k - number].id, "split": QUESTIONS, "kind": "question"}
+        else:
+            num_tokens = sum(label != text.IGNORED for label in held_out.features[k]["labels"])
+            row |= {"id": columns["id"][k], "split": HELD_OUT, "kind": columns["kind"][k]}
+            row |= {"tokens": num_tokens, "bytes": held_out.num_bytes[k], "nll": float(nll[k])}
+            row |= {"exact_match": exact_match(answer.text, reference), "token_f1": token_f1(answer.text, reference)}
+        found.append(row)
+    return found
+
+
+def write(predictions: Path, scores_path: Path, found: Sequence[Mapping[str, Any]]) -> None:
+    """Write answers as one Parquet file, and the scores of those that have a reference as JSON."""
+    import pyarrow as pa
+
+    texts = ["id", "example_hash", "split", "kind", "instruction", "input", "reference", "text"]
+    columns = {name: pa.string() for name in texts}
+    columns |= {"tokens": pa.int32(), "bytes": pa.int32(), "nll": pa.float64(), "generated_tokens": pa.int32(), "stopped": pa.bool_()}
+    columns |= {"exact_match": pa.bool_(), "token_f1": pa.float64(), "seed": pa.int32(), "prompt_hash": pa.string()}
+    held_out = [row for row in found if row["split"] == HELD_OUT]
+    files.write_parquet(predictions, pa.Table.from_pylist([dict(row) for row in found], schema=pa.schema(columns)))
+    files.write_json(scores_path, {HELD_OUT: {**figures(held_out), "by_kind": by_kind(held_out)}})
+
+
+def _trimmed(text: str) -> str:
+    return "\n".join(line.rstrip() for line in text.strip().splitlines())

@@ -1,0 +1,59 @@
+"""The console script `ftbench`. Its subcommands start without torch."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ftbench import checks, grid, params, pins
+from ftbench.errors import UserError
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    raw = params.read(arguments.params)
+    studies = checks.everything(raw, arguments.params.parent)
+    for name, study in studies.items():
+        arms = len(grid.arms(study))
+        print(f"{name}: {arms} arms x {len(study.seeds)} seeds, {len(study.baselines)} baselines")
+    print(f"{arguments.params} fits together at the scales {', '.join(checks.scales(raw))}; selected: {raw['scale']}")
+
+
+def _pin(arguments: argparse.Namespace) -> None:
+    changed = pins.write(arguments.params)
+    for line in changed:
+        print(line)
+    print(f"{len(changed)} hashes written to {arguments.params}" if changed else f"nothing to change in {arguments.params}")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The argument parser of `ftbench`."""
+    main = argparse.ArgumentParser(
+        prog="ftbench", description="A reproducible benchmark of ways to fine-tune language models.", allow_abbrev=False
+    )
+    commands = main.add_subparsers(dest="command", required=True, metavar="command")
+    check = commands.add_parser("check", help="check params.yaml: every study, arm and scale, before anything runs", allow_abbrev=False)
+    check.set_defaults(run=_check)
+    pin = commands.add_parser("pin", help="write the sha256 of every local file source into params.yaml", allow_abbrev=False)
+    pin.set_defaults(run=_pin)
+    for command in (check, pin):
+        command.add_argument("--params", type=Path, default=params.PATH, metavar="PATH", help="the file to read (default: params.yaml)")
+    return main
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Run `ftbench`. Exits with 0, with 1 for the machine's faults and with 2, after one readable block, for a user's mistake."""
+    arguments = parser().parse_args(words)
+    try:
+        arguments.run(arguments)
+    except UserError as error:
+        print(f"ftbench {arguments.command}: to mend:\n{error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except OSError as error:
+        print(f"ftbench {arguments.command}: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""The comparison of a study of instructions: metrics.json, comparison.json and answers.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ftbench import cases, comparison, files, predictions, statistics
+from ftbench.comparison import Grid, Scored
+from ftbench.predictions import Entry, Predictions
+
+QUESTIONS = "questions"  # the split of the fifteen questions in a predictions file
+
+
+def compare(grid: Grid) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """metrics.json, comparison.json and answers.json of a study of instructions.
+
+    Raises UserError for files that are broken, edited or cannot be paired.
+    """
+    shared = ("id", "example_hash", "split", "prompt_hash", "kind", "instruction", "input", "reference")
+    per_seed = ("text", "tokens", "bytes", "nll", "stopped", "exact_match", "token_f1")
+    read = {row.name: predictions.read(grid.report, row, shared, per_seed) for row in grid.rows}
+    comparison.refuse_other_examples(grid, read, ("example_hash",))
+    comparison.refuse_other_prompts(grid, read)
+    split = predictions.first_split(read[grid.rows[0].name])
+    held_out = {name: one[split] for name, one in read.items()}
+    scored, metrics = {}, {}
+    for row in grid.rows:
+        one = held_out[row.name]
+        nll, tokens, num_bytes = (one.by_seed[name].astype(np.float64) for name in ("nll", "tokens", "bytes"))
+        right = one.by_seed["exact_match"].astype(bool)
+        f1 = one.by_seed["token_f1"].astype(np.float64)
+        by_metric = {
+            "bits_per_byte": statistics.ratio_scores(nll / np.log(2), num_bytes),
+            "nll": statistics.ratio_scores(nll, tokens),
+            "exact_match": right.astype(np.float64),
+            "token_f1": f1,
+        }
+        scored[row.name] = Scored(row, comparison.primary_scores(grid, by_metric), right, one.by_seed["text"])
+        seeds = _answer_scores(grid, row, split, nll, tokens, num_bytes, right, f1)
+        found = comparison.mean_scores(
+            seeds, ("perplexity", "bits_per_byte", "nll_per_token", "exact_match", "token_f1", "stopped", "mean_tokens")
+        )
+        for name in ("bits_per_byte", "exact_match", "token_f1"):
+            limits = statistics.interval(by_metric[name])
+            found |= {f"{name}_ci_low": limits.low, f"{name}_ci_high": limits.high}
+        metrics[row.name] = comparison.rounded(found | {"n": len(one), "seeds": len(row.seeds)})
+    content = comparison.summary(grid, scored, split)
+    content["by_kind"] = {"exact_match": _by_kind(held_out, "exact_match"), "token_f1": _by_kind(held_out, "token_f1")}
+    content["cases"] = _answer_cases(grid, scored, held_out)
+    return metrics, content, _answers_to_questions(grid, {name: one[QUESTIONS] for name, one in read.items()})
+
+
+def _answer_scores(grid: Grid, row: Entry, split: str, *tables: NDArray[Any]) -> list[dict[str, Any]]:
+    found = []
+    for index, stem in enumerate(row.stems()):
+        nll, tokens, num_bytes, right, f1 = (table[index].astype(np.float64) for table in tables)
+        again = {
+            "n": float(len(nll)),
+            "nll_per_token": float(nll.sum() / tokens.sum()),
+            "bits_per_byte": float(nll.sum() / np.log(2) / num_bytes.sum()),
+            "exact_match": float(right.mean()),
+            "token_f1": float(f1.mean()),
+        }
+        path = grid.report / "scores" / f"{stem}.json"
+        scores = files.read_json(path)
+        predictions.refuse_edited(path, split, scores, again)
+        found.append(scores[split])
+    return found
+
+
+def _by_kind(held_out: Mapping[str, Predictions], score: str) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    kinds = next(iter(held_out.values())).columns["kind"]
+    for kind in sorted({str(value) for value in kinds if value is not None}):
+        rows = kinds == kind
+        found[kind] = {}
+        for name, one in held_out.items():
+            limits = statistics.interval(one.by_seed[score].astype(np.float64)[:, rows])
+            found[kind][name] = {"mean": limits.mean, "low": limits.low, "high": limits.high, "n": limits.num_items}
+    return found
+
+
+def _answer_cases(grid: Grid, scored: Mapping[str, Scored], held_out: Mapping[str, Predictions]) -> dict[str, Any]:
+    columns = next(iter(held_out.values())).columns
+    breakdowns = {"kind": list(columns["kind"])}
+
+    def one(arm: Scored, other: Scored, at_most: int) -> dict[str, Any]:
+        def shown(index: int) -> dict[str, Any]:
+            asked = {name: str(columns[name][index])[: comparison.LONGEST_TEXT] for name in ("id", "instruction", "input", "reference")}
+            said = {key: str(one.said[0][index])[: comparison.LONGEST_TEXT] for key, one in (("before", other), ("after", arm))}
+            return {**asked, **said, "kind": columns["kind"][index]}
+
+        return comparison.cases_of(*cases.paired(other.right, arm.right), breakdowns, columns, at_most, shown)
+
+    return comparison.cases_by_arm(grid, scored, one)
+
+
+def _answers_to_questions(grid: Grid, asked: Mapping[str, Predictions]) -> dict[str, Any]:
+    first = next(iter(asked.values()))
+    return {
+        "scale": grid.scale,
+        "questions": [str(text) for text in first.columns["instruction"]],
+        "answers": {
+            row.name: [
+                {"text": str(text), "stopped": bool(stopped)}
+                for text, stopped in zip(asked[row.name].by_seed["text"][0], asked[row.name].by_seed["stopped"][0], strict=True)
+            ]
+            for row in grid.rows
+        },
+    }

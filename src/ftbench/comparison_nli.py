@@ -1,0 +1,145 @@
+"""The comparison of a study of sentence pairs: metrics.json and comparison.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ftbench import cases, comparison, files, predictions, statistics
+from ftbench.comparison import Grid, Scored
+from ftbench.predictions import Entry, Predictions
+from ftbench.text import LABELS, example_hash
+
+# The names that a baseline has for what its scores file calls by the classifier's features.
+SAME_AS = {"hypothesis_ngrams": "hypothesis_only", "premise_ngrams": "premise_only", "premise_and_hypothesis_ngrams": "pair_ngrams"}
+LOG_PROBABILITIES = tuple(f"log_probability_{label}" for label in LABELS)
+
+
+def compare(grid: Grid) -> tuple[dict[str, Any], dict[str, Any]]:
+    """metrics.json and comparison.json of a study of sentence pairs.
+
+    Raises UserError for files that are broken, edited or cannot be paired.
+    """
+    shared = ("id", "example_hash", "split", "prompt_hash", "gold", "genre", "phenomenon")
+    read = {row.name: predictions.read(grid.report, row, shared, ("predicted", *LOG_PROBABILITIES)) for row in grid.rows}
+    comparison.refuse_other_examples(grid, read, ("example_hash", "gold"))
+    comparison.refuse_other_prompts(grid, read)
+    scores = {row.name: _nli_scores(grid, row, read[row.name]) for row in grid.rows}
+    splits = list(read[grid.rows[0].name])
+    split = predictions.first_split(splits)
+    scored = {row.name: _scored_pairs(grid, row, read[row.name][split]) for row in grid.rows}
+    metrics: dict[str, Any] = {}
+    for row in grid.rows:
+        found: dict[str, Any] = {}
+        for name in [split, *[other for other in splits if other != split]]:
+            suffix = "" if name == split else name.removeprefix("test")
+            one = read[row.name][name]
+            right = one.by_seed["predicted"] == one.columns["gold"]
+            accuracy = statistics.interval(right)
+            means = comparison.mean_scores([seed[name] for seed in scores[row.name]], ("macro_f1", "nll", "brier", "ece"))
+            here = {"accuracy": accuracy.mean, "accuracy_ci_low": accuracy.low, "accuracy_ci_high": accuracy.high, **means, "n": len(one)}
+            found |= {f"{key}{suffix}": value for key, value in here.items()}
+        metrics[row.name] = comparison.rounded(found | {"seeds": len(row.seeds)})
+    content = comparison.summary(grid, scored, split)
+    content["shallow"] |= other_shallow({name: found[0][split] for name, found in scores.items()})
+    content["wordings"] = {name: found[0][split]["wordings"] for name, found in scores.items() if "wordings" in found[0][split]}
+    content |= {
+        "confusion": {row.name: np.mean([seed[split]["confusion"] for seed in scores[row.name]], axis=0).tolist() for row in grid.rows},
+        "per_class": {row.name: _per_class([seed[split]["per_class"] for seed in scores[row.name]]) for row in grid.rows},
+        "by_genre": {name: _by_group(read, name, "genre") for name in splits},
+        "by_phenomenon": {name: _by_group(read, name, "phenomenon") for name in splits},
+        "cases": _nli_cases(grid, scored, read[grid.rows[0].name][split].columns, split),
+    }
+    return metrics, content
+
+
+def other_shallow(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Controls that are no baselines of their own: the hypothesis-only baseline's scores hold what the other shallow classifiers reach."""
+    found = {}
+    for name, accuracy in scores.get("hypothesis_only", {}).get("shallow", {}).items():
+        if SAME_AS.get(name, name) not in scores:
+            n = scores["hypothesis_only"]["n"]
+            found[SAME_AS.get(name, name)] = comparison.interval_of(np.arange(n) < round(accuracy * n))
+    return found
+
+
+def _nli_scores(grid: Grid, row: Entry, read: Mapping[str, Predictions]) -> list[dict[str, Any]]:
+    found = []
+    for index, stem in enumerate(row.stems()):
+        path = grid.report / "scores" / f"{stem}.json"
+        scores = files.read_json(path)
+        for split, one in read.items():
+            log_probabilities = np.stack([one.by_seed[name][index] for name in LOG_PROBABILITIES], axis=1)
+            again = predictions.nli_scores(one.columns["gold"], one.by_seed["predicted"][index], log_probabilities)
+            predictions.refuse_edited(path, split, scores, again)
+        found.append(scores)
+    return found
+
+
+def _scored_pairs(grid: Grid, row: Entry, one: Predictions) -> Scored:
+    gold, said = one.columns["gold"], one.by_seed["predicted"]
+    right = said == gold
+    log_probabilities = np.stack([one.by_seed[name] for name in LOG_PROBABILITIES], axis=2).astype(np.float64)
+    target = np.arange(len(LABELS)) == gold[:, None]
+    by_metric = {
+        "accuracy": right.astype(np.float64),
+        "nll": -np.where(target, log_probabilities, 0.0).sum(axis=2),
+        "brier": ((np.exp(log_probabilities) - target) ** 2).sum(axis=2),
+    }
+    return Scored(row, comparison.primary_scores(grid, by_metric), right, said)
+
+
+def _per_class(seeds: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, float]]:
+    return {label: comparison.mean_scores([seed[label] for seed in seeds], ("precision", "recall", "f1", "n")) for label in LABELS}
+
+
+def _by_group(read: Mapping[str, Mapping[str, Predictions]], split: str, column: str) -> dict[str, dict[str, Any]]:
+    """{group: {entry: accuracy with interval}} for a genre or a phenomenon; examples without one are left out."""
+    found: dict[str, dict[str, Any]] = {}
+    first = next(iter(read.values()))[split]
+    for group in sorted({str(value) for value in first.columns[column] if value is not None}):
+        rows = first.columns[column] == group
+        found[group] = {}
+        for name, one in read.items():
+            accuracy = statistics.interval((one[split].by_seed["predicted"] == one[split].columns["gold"])[:, rows])
+            found[group][name] = {"mean": accuracy.mean, "low": accuracy.low, "high": accuracy.high, "n": accuracy.num_items}
+    return found
+
+
+def _nli_cases(grid: Grid, scored: Mapping[str, Scored], columns: Mapping[str, Any], split: str) -> dict[str, Any]:
+    text = _pair_texts(grid, columns, split)
+    gold = columns["gold"]
+    labels = [LABELS[int(value)] for value in gold]
+    breakdowns = {"label": labels, "genre": list(columns["genre"]), "phenomenon": list(columns["phenomenon"])}
+
+    def shown(index: int, before: NDArray[Any], after: NDArray[Any]) -> dict[str, Any]:
+        said = {key: LABELS[cases.most_frequent(table, index)] for key, table in (("before", before), ("after", after))}
+        where = {name: columns[name][index] for name in ("genre", "phenomenon")}
+        return {"id": str(columns["id"][index]), **text[index], "gold": labels[index], **said, **where}
+
+    def one(arm: Scored, other: Scored, at_most: int) -> dict[str, Any]:
+        before, after = cases.paired(other.said, arm.said)
+        found = comparison.cases_of(
+            *cases.paired(other.right, arm.right), breakdowns, columns, at_most, lambda index: shown(index, before, after)
+        )
+        found["shift"] = cases.confusion_shift(gold, other.said, arm.said)
+        found["readings"] = cases.readings(gold, other.said, arm.said)
+        return found
+
+    return comparison.cases_by_arm(grid, scored, one)
+
+
+def _pair_texts(grid: Grid, columns: Mapping[str, Any], split: str) -> list[dict[str, str]]:
+    path = grid.data / f"{split}.parquet"
+    table = files.read_parquet(path, ["premise", "hypothesis"])
+    pairs = list(zip(table.column("premise").to_pylist(), table.column("hypothesis").to_pylist(), strict=True))
+    hashes = np.array([example_hash(*pair) for pair in pairs], dtype=object)
+    first = grid.report / "predictions" / f"{grid.rows[0].stems()[0]}.parquet"
+    predictions.refuse_unequal(str(path), hashes, str(first), columns["example_hash"], "example_hash")
+    return [
+        {"premise": premise[: comparison.LONGEST_TEXT], "hypothesis": hypothesis[: comparison.LONGEST_TEXT]}
+        for premise, hypothesis in pairs
+    ]

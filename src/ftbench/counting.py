@@ -1,0 +1,174 @@
+"""Models at full size on the meta device: real classes and real adapters, no memory and no download, only shapes to count."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ftbench import schema
+from ftbench.errors import Problem, UserError
+from ftbench.text import LABELS
+
+BLOCK = 64  # 4-bit weights that share one constant
+_counted: dict[tuple[str, ...], Counts] = {}  # arms that differ in rates and steps alone have one shape
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Numbers of elements of one arm's model.
+
+    `total`: all of it, each 4-bit weight as one. `adapter`: what was added to the base and its head. `trained`, of which `trained_adapter`
+    is added. `saved`: what must be kept to reload the arm beside its base. `num_4bit_weights` lie in `num_4bit_layers` layers, packed in
+    `num_4bit_bytes` bytes and, in blocks that share a constant, `num_4bit_blocks` constants.
+    """
+
+    total: int
+    adapter: int
+    trained: int
+    trained_adapter: int
+    saved: int
+    num_4bit_weights: int = 0
+    num_4bit_layers: int = 0
+    num_4bit_bytes: int = 0
+    num_4bit_blocks: int = 0
+
+    @property
+    def packed(self) -> int:
+        """What summing `numel()` over the loaded model gives: a stored byte holds two 4-bit weights and counts as one."""
+        return self.total - self.num_4bit_weights + self.num_4bit_bytes
+
+
+def config(model: schema.Model, where: str) -> Any:
+    """The transformers config of a model at its own size, from `dimensions`, or from the local folder of a `file` source that states none.
+
+    Raises UserError if there is neither.
+    """
+    from ftbench import miniature
+
+    if model.dimensions is None:
+        return _local_config(Path(model.path) if isinstance(model, schema.FileModel) else Path(), where)
+    dimensions = model.dimensions.model_dump(exclude_none=True)
+    vocab_size = model.tokenizer.vocab_size if isinstance(model, schema.MiniatureModel) else dimensions.pop("vocab_size", None)
+    if vocab_size is None:
+        raise UserError(Problem(f"{where}.dimensions.vocab_size", "missing", allowed="a positive integer", mend="copy it from config.json"))
+    return miniature.config(model.architecture, dimensions, vocab_size)
+
+
+def _local_config(folder: Path, where: str) -> Any:
+    from transformers import AutoConfig
+
+    if not (folder / "config.json").is_file():
+        mend = "state the dimensions, or put the checkpoint there"
+        raise UserError(Problem(f"{where}.dimensions", f"missing, and no config.json in {folder}", mend=mend))
+    return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+
+
+def count(model: schema.Model, method: str, arm: schema.Arm, where: str = "models") -> Counts:
+    """The counts of an arm of a method on a base model: built as its train script builds it, of shapes alone.
+
+    Raises UserError for dimensions or an adapter that fit no model; problems with the model name `where` in params.yaml.
+    """
+    adapter = arm.adapter.model_dump_json() if arm.adapter else ""
+    key = (model.model_dump_json(), method, adapter, str(arm.quantization is not None), str(arm.token))
+    if key not in _counted:
+        _counted[key] = _shape(config(model, where), method, arm)
+    return _counted[key]
+
+
+def bytes_per_frozen_weight(method: str, arm: schema.Arm) -> int:
+    """Bytes of a weight that is neither 4-bit nor trained: encoders are loaded in fp32, decoders in the precision of the arm."""
+    from ftbench import arms, grid
+
+    return 4 if grid.METHODS[method].encoder else {"float32": 4, "float16": 2, "bfloat16": 2}[arms.dtype(arm)]
+
+
+def _shape(settings: Any, method: str, arm: schema.Arm) -> Counts:
+    """What the method's train script builds, on the meta device."""
+    import torch
+
+    from ftbench import adapters, heads
+
+    adapter: Any = arm.adapter  # of the kind that the method needs: `grid.arm` has seen to that
+    with torch.device("meta"):
+        base = _base(settings, method, arm)
+        own = list(base.parameters())  # before anything is added
+        match method:
+            case "full":
+                model = base
+            case "top_layers":
+                model = adapters.top_layers(base, adapter)
+            case "lora":
+                model = adapters.lora(base, adapter, 0, "SEQ_CLS")
+            case "qlora_label" | "sft":
+                model = adapters.lora(base, adapter, 0, "CAUSAL_LM")
+            case "qlora_head":
+                model = adapters.lora(base, adapter, 0, None, head="score")
+            case "study_layer":
+                heads.add_study_layers(base, adapter, 0)
+                model = base
+            case "soft_prompt":
+                model = adapters.prompt_encoder(base, adapter, 0, "CAUSAL_LM")
+            case "p_tuning" | "p_tuning_with_backbone":
+                model = adapters.prompt_encoder(base, adapter, 0, "SEQ_CLS")
+            case _:
+                raise ValueError(f"how stages/train_{method}.py shapes a model is not said here")
+    if method == "p_tuning_with_backbone":
+        model.get_base_model().base_model.requires_grad_(True)
+    return _counts(own, model)
+
+
+def _base(settings: Any, method: str, arm: schema.Arm) -> Any:
+    """The base model under its head, in 4-bit layers where the arm asks for them (as yet unpacked: the meta device holds no bytes)."""
+    import transformers
+
+    from ftbench import grid, heads, models
+
+    if grid.METHODS[method].encoder:
+        settings.num_labels = len(LABELS)
+        return transformers.AutoModelForSequenceClassification.from_config(settings)
+    auto_class = transformers.AutoModel if arm.token else transformers.AutoModelForCausalLM
+    with models._plain_falcon_layers():
+        model = auto_class.from_config(settings)
+    if arm.quantization:
+        from transformers.integrations import replace_with_bnb_linear
+        from transformers.quantizers.base import get_keys_to_not_convert
+
+        kept = get_keys_to_not_convert(model)
+        model = replace_with_bnb_linear(model, kept, transformers.BitsAndBytesConfig(load_in_4bit=True))
+    return heads.DecoderHead(model, len(LABELS), arm.token) if arm.token else model
+
+
+def _counts(own: list[Any], model: Any) -> Counts:
+    """`own` are the base's parameters, head included; `model` is what gets trained."""
+    from bitsandbytes.nn import Linear4bit
+
+    base = {id(parameter) for parameter in own}
+    everything = list(model.parameters())
+    trained = [parameter for parameter in everything if parameter.requires_grad]
+    packed = [module.weight.numel() for module in model.modules() if isinstance(module, Linear4bit)]
+    return Counts(
+        total=_size(everything),
+        adapter=_size(parameter for parameter in everything if id(parameter) not in base),
+        trained=_size(trained),
+        trained_adapter=_size(parameter for parameter in trained if id(parameter) not in base),
+        saved=_saved(model, trained),
+        num_4bit_weights=sum(packed),
+        num_4bit_layers=len(packed),
+        num_4bit_bytes=sum(math.ceil(weights / 2) for weights in packed),
+        num_4bit_blocks=sum(math.ceil(weights / BLOCK) for weights in packed),
+    )
+
+
+def _saved(model: Any, trained: list[Any]) -> int:
+    """Elements kept on disk: what was trained, but of a prompt encoder only the prompts that it ends with."""
+    if not hasattr(model, "prompt_encoder"):
+        return _size(trained)
+    prompts = sum(encoder.total_virtual_tokens * encoder.token_dim for encoder in model.prompt_encoder.values())
+    return _size(trained) - _size(model.prompt_encoder.parameters()) + prompts
+
+
+def _size(parameters: Iterable[Any]) -> int:
+    return sum(parameter.numel() for parameter in parameters)

@@ -1,0 +1,148 @@
+"""The report's figures as SVG: one house style, colours for the colour-blind too, labels at the lines, the same bytes every time."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ftbench import curves
+
+# Okabe and Ito's colours, black left out; a line style takes over when they are used up.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+STYLES = ("-", "--", ":")
+GREY = "#767676"
+WIDTH = 7.2  # inches
+Point = tuple[float, float]
+
+
+def _pyplot() -> Any:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    plt.rcParams.update(
+        {
+            "svg.hashsalt": "ftbench",
+            "svg.fonttype": "none",
+            "font.size": 9,
+            "font.family": "sans-serif",
+            "font.sans-serif": ["DejaVu Sans", "Arial", "sans-serif"],
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "grid.color": "#E4E4E4",
+            "grid.linewidth": 0.6,
+            "axes.axisbelow": True,
+            "figure.facecolor": "white",
+        }
+    )
+    return plt
+
+
+def _svg(plt: Any, figure: Any) -> str:
+    out = io.StringIO()
+    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None}, bbox_inches="tight")
+    plt.close(figure)
+    return re.sub(r"[ \t]+\n", "\n", out.getvalue())
+
+
+def scores(entries: Mapping[str, Mapping[str, Any]], order: Sequence[str], metric: str, percent: bool) -> str:
+    """Each entry's mean with its 95 % interval, the best above; seeds as small dots; baselines in grey."""
+    plt = _pyplot()
+    figure, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.28 * len(order)))
+    factor = 100 if percent else 1
+    for row, name in enumerate(reversed(order)):
+        entry = entries[name]
+        colour = COLOURS[0] if entry["trained"] else GREY
+        mean, low, high = (factor * entry[key] for key in ("mean", "low", "high"))
+        axes.errorbar(mean, row, xerr=[[mean - low], [high - mean]], fmt="o", color=colour, markersize=5, capsize=3, linewidth=1.4)
+        if len(entry["by_seed"]) > 1:
+            axes.plot([factor * value for value in entry["by_seed"]], [row - 0.25] * len(entry["by_seed"]), ".", color=colour, markersize=3)
+        label = f"{mean:.1f}" if percent else f"{mean:.3g}"
+        axes.annotate(label, (high, row), xytext=(5, 0), textcoords="offset points", va="center", color=colour, fontsize=8)
+    axes.set_yticks(range(len(order)), list(reversed(order)))
+    axes.set_ylim(-0.7, len(order) - 0.3)
+    axes.set_xlabel(f"{metric.replace('_', ' ')}{' (%)' if percent else ''}, mean over seeds with 95 % interval")
+    axes.grid(axis="y", visible=False)
+    axes.margins(x=0.1)
+    return _svg(plt, figure)
+
+
+def lines(panels: Mapping[str, Mapping[str, Sequence[Point]]], xlabel: str, from_zero: bool = False) -> str:
+    """One panel per quantity: {y label: {arm: points}}, each line labelled at its end in its own colour, the same in all panels."""
+    plt = _pyplot()
+    shown = {label: {arm: points for arm, points in lines.items() if points} for label, lines in panels.items()}
+    shown = {label: lines for label, lines in shown.items() if lines}
+    names = list(dict.fromkeys(arm for lines in panels.values() for arm in lines))
+    looks = {name: (COLOURS[index % len(COLOURS)], STYLES[index // len(COLOURS) % len(STYLES)]) for index, name in enumerate(names)}
+    height = max(2.2, 0.16 * len(names) + 0.8)
+    figure, grid = plt.subplots(max(len(shown), 1), 1, figsize=(WIDTH, height * max(len(shown), 1)), squeeze=False, sharex=True)
+    for axes, (label, arms) in zip(grid[:, 0], shown.items(), strict=False):
+        ends = []
+        for arm, points in arms.items():
+            colour, style = looks[arm]
+            axes.plot(
+                [x for x, _ in points],
+                [y for _, y in points],
+                style,
+                color=colour,
+                linewidth=1.4,
+                marker="o" if len(points) < 12 else None,
+                markersize=3,
+            )
+            ends.append((points[-1], arm, looks[arm]))
+        axes.set_ylabel(label)
+        if from_zero:
+            axes.set_ylim(bottom=0)
+        _label_ends(axes, ends)
+    grid[-1, 0].set_xlabel(xlabel)
+    figure.subplots_adjust(right=0.72, hspace=0.15)
+    return _svg(plt, figure)
+
+
+def _label_ends(axes: Any, ends: list[tuple[Point, str, tuple[str, str]]]) -> None:
+    """Labels with a sample of their line, right of the axes at the heights of the lines' ends, moved apart where they would touch."""
+    low, high = axes.get_ylim()
+    gap = 0.15 / axes.get_position().height / axes.figure.get_figheight()  # of the axes' height: a line of text
+    placed = sorted(((y - low) / (high - low), arm, look) for (_, y), arm, look in ends)
+    heights: list[float] = []
+    for height, _, _ in placed:
+        heights.append(max(height, heights[-1] + gap) if heights else height)
+    overflow = max(heights[-1] - 1.0, 0.0) if heights else 0.0
+    for index in reversed(range(len(heights))):  # push down what runs over the top
+        limit = 1.0 if index == len(heights) - 1 else heights[index + 1] - gap
+        heights[index] = min(heights[index], limit) if overflow else heights[index]
+    for height, (_, arm, (colour, style)) in zip(heights, placed, strict=True):
+        axes.plot([1.01, 1.05], [height, height], style, color=colour, linewidth=1.4, transform=axes.transAxes, clip_on=False)
+        axes.annotate(arm, (1.06, height), xycoords="axes fraction", va="center", color=colour, fontsize=8)
+
+
+def learning(arms: Mapping[str, curves.Curve]) -> str:
+    """Training loss, validation loss and validation accuracy by epoch, means over seeds."""
+    named = {"training loss": "loss", "validation loss": "eval_loss", "validation accuracy": "eval_accuracy"}
+    return lines({label: {arm: curves.mean_series(curve, name) for arm, curve in arms.items()} for label, name in named.items()}, "epoch")
+
+
+def learning_rates(arms: Mapping[str, curves.Curve]) -> str:
+    """The learning rate over the course of each run: by share of its steps, since runs differ in length."""
+    shares = {}
+    for arm, curve in arms.items():
+        points = curves.series(next(iter(curves.by_seed(curve).values()), []), "learning_rate", "step")
+        last = points[-1][0] if points else 1.0
+        shares[arm] = [(100 * step / last, rate) for step, rate in points]
+    return lines({"learning rate": shares}, "share of the run (%)", from_zero=True)
+
+
+def inline(svg: str, prefix: str, alt: str) -> str:
+    """An SVG for embedding in a page with others: no prologue, its ids made its own, named for those who cannot see it."""
+    from markupsafe import escape
+
+    body = svg[svg.index("<svg") :]
+    body = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', body)
+    body = re.sub(r'(xlink:href|href)="#([^"]+)"', rf'\1="#{prefix}-\2"', body)
+    body = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", body)
+    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    return body.replace("<svg ", f'<svg role="img" aria-label="{escape(alt)}" ', 1)

@@ -1,0 +1,118 @@
+"""Whether the parts of a scale fit together: names that stand for something, base models for methods, data sets for tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ftbench import corpus, grid, instructions, lexicon, miniature, params, schema
+from ftbench.errors import Problem, nearest
+
+NUM_SPECIAL_POSITIONS = 2  # RoBERTa counts positions from 2
+BLOOM = ("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h", "word_embeddings", "lm_head")
+LAYERS = {  # what LoRA may name in each architecture
+    "roberta": ("query", "key", "value", "dense", "word_embeddings"),
+    "phi": ("q_proj", "k_proj", "v_proj", "dense", "fc1", "fc2", "embed_tokens", "lm_head"),
+    "llama": ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "embed_tokens", "lm_head"),
+    "bloom": BLOOM,
+    "falcon": BLOOM,
+}
+
+
+def unknown(keys: tuple[str, ...], names: Iterable[str], allowed: Iterable[str], what: str) -> list[Problem]:
+    """A problem, with the nearest name, for each key of `names` below `keys` that is not allowed."""
+    allowed = list(allowed)
+    listed = ", ".join(allowed) or "none"
+    return [Problem(params.at(*keys, name), f"an unknown {what}", listed, nearest(name, allowed)) for name in names if name not in allowed]
+
+
+def _unlisted(keys: tuple[str, ...], names: Iterable[str], allowed: Iterable[str]) -> list[Problem]:
+    allowed = list(allowed)
+    return [Problem(params.at(*keys), name, ", ".join(allowed), nearest(name, allowed)) for name in names if name not in allowed]
+
+
+def dataset(scale: str, name: str, data: schema.Dataset) -> list[Problem]:
+    """What is wrong with the genres of a generated data set."""
+    found = []
+    for key in ("genres", "mismatched_genres") if isinstance(data, schema.GeneratedDataset) else ():
+        found += _unlisted((scale, "datasets", name, key), getattr(data, key) or (), lexicon.GENRES)
+    return found
+
+
+def base(scale: str, name: str, model: schema.Model, pretraining: schema.Dataset | None) -> list[Problem]:
+    """What is wrong with a base model: dimensions that its architecture has not, kinds of text that its corpus has not."""
+    found = []
+    family = miniature.FAMILIES.get(model.architecture)
+    if family and model.dimensions:
+        given = sorted(model.dimensions.model_dump(exclude_none=True, exclude={"vocab_size"}))
+        found += unknown((scale, "models", name, "dimensions"), given, family.dimensions, f"dimension of {model.architecture}")
+    if isinstance(model, schema.MiniatureModel) and pretraining:
+        kinds: Iterable[str] = [*corpus.KINDS, *instructions.DOCUMENT_KINDS]
+        if isinstance(pretraining, schema.FileDataset):
+            kinds = sorted({str(file.kind) for files in pretraining.files.values() for file in files})
+        found += _unlisted((scale, "models", name, "pretraining", "kinds"), model.pretraining.kinds, kinds)
+    return found
+
+
+def arm(
+    keys: tuple[str, str], arm: str, settings: schema.Arm, method: str, text: schema.Text, name: str, model: schema.Model
+) -> list[Problem]:
+    """What is wrong with training the base model `name` in this way; `keys` are the scale and the study."""
+    found = []
+    here = params.at(*keys) + f" (arm {arm})"
+    known = grid.METHODS.get(method)
+    if known and model.architecture in (schema.DECODERS if known.encoder else schema.ENCODERS):
+        kind = "an encoder" if known.encoder else "a decoder"
+        where = params.at(keys[0], "models", name, "architecture")
+        found.append(Problem(where, model.architecture, f"{kind}, which the arm {arm} of {keys[1]} trains"))
+    elif isinstance(settings.adapter, schema.LoraAdapter) and model.architecture in LAYERS:
+        layers = LAYERS[model.architecture]
+        for layer in settings.adapter.target_modules:
+            if layer not in layers:
+                found.append(Problem(here, f'target_modules "{layer}"', ", ".join(layers), nearest(layer, layers)))
+    if known and not known.encoder and text.template is None:
+        found.append(Problem(params.at(*keys, "text"), "no template", "a template: a decoder reads a prompt"))
+    return found + (_size(here, arm, keys, settings, text, name, model, model.dimensions) if model.dimensions else [])
+
+
+def _size(
+    here: str,
+    arm: str,
+    keys: tuple[str, str],
+    settings: schema.Arm,
+    text: schema.Text,
+    name: str,
+    model: schema.Model,
+    dimensions: schema.Dimensions,
+) -> list[Problem]:
+    found = []
+    num_tokens = text.max_length
+    if isinstance(settings.adapter, schema.PromptAdapter):
+        num_tokens += settings.adapter.num_virtual_tokens
+    num_positions = dimensions.max_position_embeddings
+    if num_positions and model.architecture == "roberta":
+        num_positions -= NUM_SPECIAL_POSITIONS
+    if num_positions and num_tokens > num_positions:
+        limit = f"at most {num_positions} with virtual tokens, what {name} has positions for"
+        found.append(Problem(params.at(*keys, "text", "max_length"), f"{num_tokens} tokens for the arm {arm}", limit))
+    if isinstance(settings.adapter, schema.TopLayers) and settings.adapter.num_top_layers > dimensions.num_hidden_layers:
+        limit = f"at most {dimensions.num_hidden_layers}, the layers of {name}"
+        found.append(Problem(here, f"num_top_layers {settings.adapter.num_top_layers}", limit))
+    return found
+
+
+def task(
+    keys: tuple[str, str], study: schema.Study, data: schema.Dataset, text: schema.Text, evaluation: schema.Evaluation
+) -> list[Problem]:
+    """What is wrong with asking this of that data: answers need instructions, labels need pairs."""
+    found = []
+    answers = any(grid.method_of(study, arm) == "sft" for arm in grid.arms(study))
+    wanted = "instructions" if answers else "nli"
+    if data.task != wanted:
+        found.append(Problem(params.at(keys[0], "datasets", study.dataset, "task"), data.task, f"{wanted}, which {keys[1]} trains on"))
+    if answers != isinstance(text.template, schema.InstructionTemplate):
+        allowed = "with_input and without_input" if answers else "one prompt for a pair, or none for an encoder"
+        found.append(Problem(params.at(*keys, "text", "template"), "a template of the other task", allowed))
+    if answers != (evaluation.max_new_tokens is not None):
+        allowed = "a number of tokens" if answers else "none: nothing is generated"
+        found.append(Problem(params.at(*keys, "evaluation", "max_new_tokens"), params.shown(evaluation.max_new_tokens), allowed))
+    return found

@@ -1,0 +1,1 @@
+"""The project's metric modules: `evaluate.load("src/ftbench/metrics/classification.py")`, without a network."""

@@ -1,0 +1,137 @@
+"""Models of the six base models' architectures at any size: randomly initialised miniatures, or the full shape on the meta device.
+
+`dimensions` carries Hugging Face's own names. What is not a dimension (tied embeddings, ALiBi, biases …) follows the real checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ftbench.errors import Problem, UserError, nearest
+
+WIDTH_RULE = 0.68  # initializer_range = 0.68 / sqrt(hidden_size), 0.06 at 128: with 0.02 so narrow a model hardly learns to copy
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """A family: its transformers class, the dimensions it has (ours → its config's name) and what is fixed by the real checkpoint."""
+
+    model_class: str
+    config_class: str
+    dimensions: Mapping[str, str]
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+
+_COMMON = {"hidden_size": "hidden_size", "num_hidden_layers": "num_hidden_layers", "num_attention_heads": "num_attention_heads"}
+_MLP = {"intermediate_size": "intermediate_size"}
+_POSITIONS = {"max_position_embeddings": "max_position_embeddings"}
+
+FAMILIES = {
+    "roberta": Architecture(
+        "RobertaForMaskedLM",
+        "RobertaConfig",
+        {
+            **_COMMON,
+            **_MLP,
+            **_POSITIONS,
+            "hidden_dropout_prob": "hidden_dropout_prob",
+            "attention_probs_dropout_prob": "attention_probs_dropout_prob",
+        },
+        {"type_vocab_size": 1, "layer_norm_eps": 1e-5, "tie_word_embeddings": True},
+    ),
+    "phi": Architecture(
+        "PhiForCausalLM",
+        "PhiConfig",
+        {**_COMMON, **_MLP, **_POSITIONS, "partial_rotary_factor": "partial_rotary_factor"},
+        {"tie_word_embeddings": False},
+    ),
+    "llama": Architecture(
+        "LlamaForCausalLM",
+        "LlamaConfig",
+        {**_COMMON, **_MLP, **_POSITIONS, "num_key_value_heads": "num_key_value_heads"},
+        {"tie_word_embeddings": False},
+    ),
+    "bloom": Architecture("BloomForCausalLM", "BloomConfig", dict(_COMMON), {"tie_word_embeddings": True}),
+    "falcon": Architecture(
+        "FalconForCausalLM",
+        "FalconConfig",
+        {**_COMMON, "intermediate_size": "ffn_hidden_size", **_POSITIONS},
+        {
+            "alibi": True,
+            "bias": True,
+            "multi_query": False,
+            "parallel_attn": False,
+            "new_decoder_architecture": False,
+            "tie_word_embeddings": True,
+        },
+    ),
+}
+_REQUIRED = ("hidden_size", "num_hidden_layers", "num_attention_heads")
+_FOUR_TIMES = ("bloom", "falcon")  # whose MLP is four times as wide as the model unless told otherwise
+_RATES = ("partial_rotary_factor", "hidden_dropout_prob", "attention_probs_dropout_prob")
+
+
+def config(architecture: str, dimensions: Mapping[str, Any], vocab_size: int, **token_ids: int | None) -> Any:
+    """The transformers config of an architecture at `dimensions`; `token_ids` are pad_token_id, bos_token_id and eos_token_id.
+
+    Bloom's MLP is four times its hidden size and its positions are unlimited (ALiBi), so it has neither dimension.
+    Raises UserError, all mistakes at once, for an unknown architecture, a missing, unknown or impossible dimension.
+    """
+    import transformers
+
+    if architecture not in FAMILIES:
+        problem = Problem("architecture", repr(architecture), allowed=", ".join(FAMILIES), mend=nearest(str(architecture), FAMILIES))
+        raise UserError(problem)
+    family = FAMILIES[architecture]
+    given = {name: value for name, value in dimensions.items() if value is not None}
+    if problems := mistakes(architecture, given):
+        raise UserError(problems)
+    values = {family.dimensions[name]: value for name, value in given.items()}
+    ids = {name: value for name, value in token_ids.items() if value is not None}
+    initializer_range = WIDTH_RULE / given["hidden_size"] ** 0.5
+    return getattr(transformers, family.config_class)(
+        vocab_size=vocab_size, initializer_range=initializer_range, **values, **family.fixed, **ids
+    )
+
+
+def mistakes(architecture: str, given: Mapping[str, Any]) -> list[Problem]:
+    """What is wrong with the dimensions of a known architecture: missing, unknown or impossible ones."""
+    family = FAMILIES[architecture]
+    problems = []
+    for name in (*_REQUIRED, *(() if architecture in _FOUR_TIMES else ("intermediate_size",))):
+        if name not in given:
+            problems.append(Problem(f"{architecture}: dimensions.{name}", "missing", allowed="a positive integer"))
+    for name, value in given.items():
+        where = f"{architecture}: dimensions.{name}"
+        if name not in family.dimensions:
+            problems.append(Problem(where, str(value), allowed=", ".join(family.dimensions), mend=nearest(name, family.dimensions)))
+        elif name not in _RATES and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+            problems.append(Problem(where, repr(value), allowed="a positive integer"))
+    if not problems:
+        width, heads = given["hidden_size"], given["num_attention_heads"]
+        groups = given.get("num_key_value_heads", heads)
+        if width % heads:
+            where = f"{architecture}: dimensions.hidden_size"
+            problems.append(Problem(where, str(width), allowed=f"a multiple of the {heads} attention heads"))
+        if heads % groups:
+            problems.append(Problem(f"{architecture}: dimensions.num_key_value_heads", str(groups), allowed=f"a divisor of {heads}"))
+    return problems
+
+
+def build(
+    architecture: str, dimensions: Mapping[str, Any], vocab_size: int, seed: int, device: str = "cpu", **token_ids: int | None
+) -> Any:
+    """A randomly initialised model in float32 with its language-modelling head; the same seed gives the same weights.
+
+    `device="meta"` gives the shapes alone, at any size, with no memory spent. Raises UserError as `config` does.
+    """
+    import torch
+    import transformers
+
+    settings = config(architecture, dimensions, vocab_size, **token_ids)
+    model_class = getattr(transformers, FAMILIES[architecture].model_class)
+    with torch.random.fork_rng(devices=[]), torch.device(device):
+        torch.manual_seed(seed)
+        return model_class(settings)

@@ -1,0 +1,224 @@
+"""The report: a pure function of files that git keeps, written as Markdown, as one HTML page, as figures, and as the ledger."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ftbench import curves, figures, files, ledger, params, report_cases, report_numbers, tables
+from ftbench.evidence import CONTRADICTED, HOLDS, UNDECIDED, VERDICTS, Evidence
+from ftbench.report_data import Study, answer
+from ftbench.tables import Block, Figure, Heading, Links, Paragraph, Quote, Table
+
+TITLE = "Fine-tuning methods, compared"
+TEMPLATE = Path(__file__).with_name("report.html")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything the report is made of. `absent` names the studies of params.yaml that have no results."""
+
+    scale: str
+    designs: Mapping[str, Any]
+    studies: Mapping[str, Study]
+    absent: Sequence[str]
+    accounting: Mapping[str, Any]
+
+    def evidence(self) -> Evidence:
+        """The same, as the ledger's rules read it."""
+        kept = self.studies.items()
+        return Evidence(
+            metrics={name: one.metrics for name, one in kept},
+            comparison={name: one.comparison for name, one in kept},
+            cost={name: one.cost for name, one in kept},
+            curves={name: one.curves for name, one in kept},
+            answers={name: one.answers for name, one in kept if one.answers is not None},
+            accounting=self.accounting,
+        )
+
+    def elsewhere(self, name: str) -> Study | None:
+        """Another study of the same base model and data set, for one that has nothing to compare itself with."""
+        design = self.designs[name]
+        for other, found in self.studies.items():
+            same = all(self.designs[other][key] == design[key] for key in ("model", "dataset"))
+            if other != name and same and found.comparison["reference"]:
+                return found
+        return None
+
+
+def read(out: Path, raw: Mapping[str, Any]) -> Inputs:
+    """The files of every study of params.yaml under `out`. Raises UserError for one that is broken, or of a study that is half there."""
+    designs = params.find(raw, "studies")
+    accounting = files.read_json(out / "accounting.json") if (out / "accounting.json").exists() else {}
+    studies = {name: _read_study(out / name, name, accounting) for name in designs if (out / name / "metrics.json").exists()}
+    return Inputs(str(params.find(raw, "scale")), designs, studies, [name for name in designs if name not in studies], accounting)
+
+
+def _read_study(folder: Path, name: str, accounting: Mapping[str, Any]) -> Study:
+    comparison = files.read_json(folder / "comparison.json")
+    arms = [arm for arm, entry in comparison["entries"].items() if entry["trained"]]
+    return Study(
+        name=name,
+        metrics=files.read_json(folder / "metrics.json"),
+        comparison=comparison,
+        cost=files.read_json(folder / "cost.json"),
+        curves={arm: curves.read(folder / "curves" / f"{arm}.csv") for arm in arms},
+        answers=files.read_json(folder / "answers.json") if (folder / "answers.json").exists() else None,
+        full_size=accounting.get("scales", {}).get(ledger.FULL_SIZE_SCALE, {}).get(name, {}),
+    )
+
+
+def write(out: Path, inputs: Inputs) -> None:
+    """Write the ledger, the figures, a Markdown page per study, the front page and the HTML page."""
+    book = ledger.build(inputs.scale, inputs.evidence())
+    files.write_json(out / "ledger.json", book)
+    sections: list[tuple[str, str, list[Block]]] = []
+    first: list[Block] = [Paragraph(_introduction(inputs, book))]
+    for name, study in inputs.studies.items():
+        drawn = report_numbers.drawings(study)
+        with files.directory_written_atomically(out / name / "figures") as folder:
+            for figure in drawn.values():
+                files.write_text(folder / Path(figure.path).name, figure.svg)
+        blocks = page(study, drawn, inputs.elsewhere(name))
+        files.write_text(out / name / "README.md", tables.markdown([Heading(f"Study {name}", 1), *blocks]))
+        sections.append((name, f"Study {name}", blocks))
+        scores = drawn["scores"]
+        first += [
+            Heading(name, 2),
+            Quote(study.comparison["question"]),
+            Paragraph(answer(study, inputs.elsewhere(name))),
+            Figure(f"{name}/{scores.path}", scores.alt, scores.svg),
+            Links([(f"all of {name}", f"{name}/README.md")]),
+        ]
+    claims: list[Block] = ledger_blocks(book)
+    absent: list[Block] = absent_blocks(inputs)
+    files.write_text(
+        out / "README.md", tables.markdown([Heading(TITLE, 1), *first, Heading("What the studies claimed", 2), *claims, *absent])
+    )
+    front = [Heading(block.text, 3) if isinstance(block, Heading) else block for block in first]
+    pages = [("answers", "Answers", front), *sections, ("ledger", "What the studies claimed", claims)]
+    files.write_text(out / "index.html", html_page([*pages, *([("absent", "What did not run", absent[1:])] if absent else [])]))
+
+
+def page(study: Study, drawn: Mapping[str, Figure], elsewhere: Study | None = None) -> list[Block]:
+    """Everything about a study but its title."""
+    blocks: list[Block] = [Quote(study.comparison["question"]), Paragraph(answer(study, elsewhere)), drawn["scores"]]
+    blocks += [
+        *report_numbers.results(study),
+        *report_numbers.tests(study),
+        *report_numbers.controls(study),
+        *report_numbers.costs(study),
+        *report_numbers.learning(study, drawn),
+    ]
+    if "confusion" in study.comparison:
+        blocks += [*report_cases.confusion(study), *report_cases.groups(study)]
+    else:
+        blocks += report_cases.kinds(study)
+    return [*blocks, *report_cases.failures(study), *report_cases.fifteen(study), *report_cases.provenance(study)]
+
+
+def _introduction(inputs: Inputs, book: Mapping[str, Any]) -> str:
+    counts = ", ".join(f"{book['verdicts'][verdict]} {verdict}" for verdict in VERDICTS)
+    miniature = (
+        " At this scale the base models are miniatures of the same architectures: their figures are not the studies'."
+        if inputs.scale != ledger.FULL_SIZE_SCALE
+        else ""
+    )
+    return f"Scale `{inputs.scale}`.{miniature} Of {len(book['claims'])} claims of the studies: {counts}."
+
+
+def absent_blocks(inputs: Inputs) -> list[Block]:
+    """What did not run, by name."""
+    if not inputs.absent:
+        return []
+    rows = [[name, str(inputs.designs[name].get("question", ""))] for name in inputs.absent]
+    return [Heading("What did not run", 2), Table(f"Studies without results. Scale {inputs.scale}.", ["study", "question"], rows)]
+
+
+def ledger_blocks(book: Mapping[str, Any]) -> list[Block]:
+    """Every claim with what the study stated, what we found, and the verdict, study by study."""
+    by_study: dict[str, list[tuple[str, Any]]] = {}
+    for name, entry in book["claims"].items():
+        by_study.setdefault(entry["study"], []).append((name, entry))
+    order = [HOLDS, CONTRADICTED, UNDECIDED]
+    blocks: list[Block] = []
+    for study, entries in by_study.items():
+        entries.sort(key=lambda item: (order.index(item[1]["verdict"]) if item[1]["verdict"] in order else len(order), item[0]))
+        rows = []
+        for name, entry in entries:
+            stated = "" if entry["stated"] is None else f"{entry['stated']:,} {_plain(entry['unit'])}"
+            rows.append(
+                [
+                    name,
+                    entry["says"],
+                    stated,
+                    _ours(entry),
+                    entry["verdict"],
+                    entry["because"].replace("`", ""),
+                    entry["rule"],
+                    entry["scale"],
+                ]
+            )
+        headers = ["claim", "the study says", "its figure", "ours (95 % interval)", "verdict", "because", "rule", "scale"]
+        blocks.append(Heading(f"Claims about {study}", 3))
+        blocks.append(
+            Table(f"Claims about {study}. Scale {book['scale']}, unless the last column says full size.", headers, rows, frozenset({0, 6}))
+        )
+    return blocks
+
+
+def _plain(unit: str | None) -> str:
+    return (unit or "").replace("_", " ")
+
+
+def _ours(entry: Mapping[str, Any]) -> str:
+    ours = entry["ours"]
+    if ours is None:
+        return ""
+    if isinstance(ours, str):
+        return ours
+    if entry["low"] is None:
+        return f"{ours:,.4g}"
+    return f"{ours:,.4g} ({entry['low']:,.4g} to {entry['high']:,.4g})"
+
+
+# ---- HTML -----------------------------------------------------------------------------------------------------------------------
+
+
+def html_page(sections: Sequence[tuple[str, str, Sequence[Block]]]) -> str:
+    """One self-contained page of (id, title, blocks): styles and drawings inside, everything else escaped by the template."""
+    from jinja2 import Environment, StrictUndefined
+
+    template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(TEMPLATE.read_text(encoding="utf-8"))
+    shown = [
+        {
+            "id": name,
+            "title": title,
+            "blocks": [found for number, block in enumerate(blocks) if (found := _for_html(block, f"{name}-{number}"))],
+        }
+        for name, title, blocks in sections
+    ]
+    return template.render(title=TITLE, sections=shown) + "\n"
+
+
+def _for_html(block: Block, prefix: str) -> dict[str, Any] | None:
+    from markupsafe import Markup, escape
+
+    match block:
+        case Heading(text, level):
+            return {"kind": "heading", "text": text, "level": min(level + 1, 4)}
+        case Paragraph(text):
+            # Our own words; only what stood between backticks becomes markup, after escaping.
+            return {"kind": "paragraph", "text": Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))}  # noqa: S704
+        case Quote(text):
+            return {"kind": "quote", "text": tables.inert(text, 2000)}
+        case Figure(_, alt, svg):
+            return {"kind": "figure", "svg": Markup(figures.inline(svg, prefix, alt))}  # noqa: S704  drawn by us; its texts are escaped by matplotlib
+        case Table(caption, headers, rows, code):
+            cells = [[{"text": tables.inert(cell), "code": index in code} for index, cell in enumerate(row)] for row in rows]
+            return {"kind": "table", "caption": caption.replace("`", ""), "headers": list(headers), "rows": cells}
+        case Links():
+            return None  # the page holds what they lead to

@@ -1,0 +1,166 @@
+"""What a study page says of single examples and groups of them: confusions, genres, kinds, failure cases, answers; and of its machines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ftbench.report_data import Study, first
+from ftbench.tables import (
+    Block,
+    Heading,
+    Paragraph,
+    Table,
+    count,
+    inert,
+    number,
+    percent,
+    with_interval,
+)
+from ftbench.text import LABELS
+
+
+def confusion(study: Study) -> list[Block]:
+    """What each label was taken for, before and after fine-tuning."""
+    blocks: list[Block] = [Heading("Confusion", 2)]
+    for arm in study.shown():
+        found = study.comparison["cases"].get(arm, {}).get("base")
+        after = found["shift"]["after"] if found else study.comparison["confusion"][arm]
+        rows = []
+        for row, gold in enumerate(LABELS):
+            cells = [gold]
+            for matrix in [found["shift"]["before"], after] if found else [after]:
+                total = sum(matrix[row]) or 1
+                cells += [percent(cell / total) for cell in matrix[row]]
+            rows.append(cells)
+        sides = [f"{found['against']}: ", f"{arm}: "] if found else [f"{arm}: "]
+        headers = ["gold", *[f"{side}{label}" for side in sides for label in LABELS]]
+        blocks.append(
+            Table(
+                study.caption(f"Of each gold label, the share taken for each label: {' and '.join(side[:-2] for side in sides)}"),
+                headers,
+                rows,
+            )
+        )
+    return blocks
+
+
+def groups(study: Study) -> list[Block]:
+    """Accuracy by genre and by phenomenon."""
+    shown = study.shown()
+    base = study.comparison["bases"][shown[0]]
+    columns = [*([base] if base else []), *shown]
+    blocks: list[Block] = []
+    for key, title in (("by_genre", "Genres"), ("by_phenomenon", "Phenomena")):
+        for split, found in study.comparison[key].items():
+            rows = [
+                [group, count(first(by_entry)["n"]), *[with_interval("accuracy", by_entry[name]) for name in columns]]
+                for group, by_entry in found.items()
+            ]
+            if rows:
+                caption = study.caption(f"Accuracy on {split} by {title[:-1].lower() if key == 'by_genre' else 'phenomenon'}")
+                blocks += [Heading(f"{title}, {split}", 3), Table(caption, [title.lower(), "n", *columns], rows)]
+    return blocks
+
+
+def kinds(study: Study) -> list[Block]:
+    """Exact match and token F1 by kind of instruction: the second rewards echoing a template, so both are shown."""
+    shown = study.shown()
+    base = study.comparison["bases"][shown[0]]
+    columns = [*([base] if base else []), *shown]
+    by_kind = study.comparison["by_kind"]
+    rows = []
+    for kind, found in by_kind["exact_match"].items():
+        cells = [f"{percent(found[name]['mean'])} / {percent(by_kind['token_f1'][kind][name]['mean'])}" for name in columns]
+        rows.append([kind, count(first(found)["n"]), *cells])
+    if not rows:
+        return []
+    return [Heading("Kinds of instruction", 2), Table(study.caption("Exact match / token F1"), ["kind", "n", *columns], rows)]
+
+
+def failures(study: Study) -> list[Block]:
+    """Errors corrected, introduced and persistent: counts for every arm, examples of the reference and the best."""
+    found = study.comparison["cases"]
+    rows = []
+    for arm in study.comparison["ranked"]:
+        for side in ("base", "reference"):
+            if side in found.get(arm, {}):
+                one = found[arm][side]
+                counts = one["counts"]
+                cells = [
+                    f"{number(counts[kind]['count'], 1)} ({percent(counts[kind]['share_low'])}–{percent(counts[kind]['share_high'])})"
+                    for kind in ("corrected", "introduced", "persistent")
+                ]
+                rows.append([arm, one["against"], *cells, str(counts["persistent"]["at_every_seed"])])
+    if not rows:
+        return []
+    headers = ["arm", "against", "corrected", "introduced", "persistent", "persistent at every seed"]
+    caption = study.caption("Errors per model, mean over seeds, with the 95 % interval of their share of all examples")
+    blocks: list[Block] = [Heading("Failure cases", 2), Table(caption, headers, rows, frozenset({0, 1}))]
+    blocks.append(Paragraph(f"Examples are chosen by rule: {found['rule']}."))
+    for arm in study.shown():
+        for side in ("base", "reference"):
+            if side in found.get(arm, {}):
+                blocks += _examples(study, arm, found[arm][side])
+    return blocks
+
+
+def _examples(study: Study, arm: str, one: Mapping[str, Any]) -> list[Block]:
+    by = one["by"].get("phenomenon") or one["by"].get("kind") or one["by"].get("genre") or {}
+    rows = [
+        [value, count(cells["n"]), *[number(cells[kind], 1) for kind in ("corrected", "introduced", "persistent")]]
+        for value, cells in by.items()
+    ]
+    title = f"{arm} against {one['against']}"
+    blocks: list[Block] = [Heading(title, 3)]
+    if rows:
+        blocks.append(Table(study.caption(f"Where the errors lie: {title}"), ["group", "n", "corrected", "introduced", "persistent"], rows))
+    if study.answers is None:
+        columns = ["premise", "hypothesis", "gold", "before", "after", "genre", "phenomenon"]
+    else:
+        columns = ["kind", "instruction", "input", "reference", "before", "after"]
+    rows = [
+        [kind, *["" if example[column] is None else str(example[column]) for column in columns]]
+        for kind, examples in one["examples"].items()
+        for example in examples
+    ]
+    if rows:
+        blocks.append(Table(study.caption(f"Examples: {title}"), ["case", *columns], rows, frozenset()))
+    return blocks
+
+
+def fifteen(study: Study) -> list[Block]:
+    """The fifteen answers of every arm and every untouched base, side by side."""
+    if study.answers is None:
+        return []
+    blocks: list[Block] = [Heading("The fifteen questions", 2)]
+    for index, question in enumerate(study.answers["questions"]):
+        rows = [
+            [name, said[index]["text"], "yes" if said[index]["stopped"] else "cut off"] for name, said in study.answers["answers"].items()
+        ]
+        blocks.append(Table(study.caption(f"{index + 1}. {inert(question)}"), ["model", "answer", "ended by itself"], rows))
+    return blocks
+
+
+def provenance(study: Study) -> list[Block]:
+    """On what the costs were measured, and which files were not read."""
+    rows = []
+    for one in study.cost["environments"]:
+        gpu = one.get("gpu") or {}
+        versions = ", ".join(f"{name} {version}" for name, version in sorted((one.get("versions") or {}).items()) if version)
+        machine = f"{one.get('processor')}, {one.get('num_cores')} cores"
+        rows.append([machine, str(gpu.get("name", "none")), str(one.get("num_threads")), f"Python {one.get('python')}, {versions}"])
+    blocks: list[Block] = [Heading("Provenance", 2)]
+    if rows:
+        blocks.append(Table(study.caption("Machines that ran it"), ["processor", "GPU", "threads", "versions"], rows, frozenset()))
+    left_over = study.comparison["orphans"]
+    if left_over:
+        blocks.append(
+            Table(
+                study.caption("Files that belong to no arm, seed or baseline, and were not read"),
+                ["file"],
+                [[path] for path in left_over],
+                frozenset(),
+            )
+        )
+    return blocks if len(blocks) > 1 else []

@@ -1,0 +1,194 @@
+"""What a study page says in numbers: scores, differences, controls, cost, curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ftbench import figures
+from ftbench.report_data import PERCENTAGES, Study, answer, first, names
+from ftbench.tables import (
+    Block,
+    Figure,
+    Heading,
+    Paragraph,
+    Table,
+    count,
+    gigabytes,
+    metric,
+    number,
+    percent,
+    points,
+    probability,
+    seconds,
+    with_interval,
+)
+
+MEANING = {
+    "majority": "nothing but how often each label occurs",
+    "hypothesis_only": "the hypothesis alone",
+    "premise_only": "the premise alone",
+    "overlap": "how many words the two share, their lengths, negations and numbers",
+    "pair_ngrams": "the words of both, side by side",
+}
+
+
+def drawings(study: Study) -> dict[str, Figure]:
+    """The study's figures by file name."""
+    percent_axis = study.metric in PERCENTAGES
+    alt = f"{study.name}, scale {study.scale}: {study.metric} of every arm and baseline with 95 % intervals; " + answer(study).replace(
+        "`", ""
+    )
+    found = {"scores": Figure("figures/scores.svg", alt, figures.scores(study.entries, study.order(), study.metric, percent_axis))}
+    if study.curves:
+        arms = ", ".join(study.curves)
+        found["learning"] = Figure(
+            "figures/learning.svg", f"{study.name}, scale {study.scale}: losses by epoch of {arms}", figures.learning(study.curves)
+        )
+        found["learning_rate"] = Figure(
+            "figures/learning_rate.svg",
+            f"{study.name}, scale {study.scale}: learning rates of {arms}",
+            figures.learning_rates(study.curves),
+        )
+    return found
+
+
+def results(study: Study) -> list[Block]:
+    """Means with intervals of every arm and baseline, and what cannot be told apart."""
+    if study.answers is None:
+        columns = ["accuracy", "macro_f1", "nll", "brier", "ece"] + [
+            name for name in ("accuracy_mismatched",) if name in first(study.metrics)
+        ]
+    else:
+        columns = ["bits_per_byte", "perplexity", "exact_match", "token_f1", "stopped"]
+    rows = []
+    for name in study.order():
+        scores = study.metrics[name]
+        cells = [name, "arm" if study.entries[name]["trained"] else "baseline"]
+        for column in columns:
+            base = column.removesuffix("_mismatched")
+            suffix = column[len(base) :]
+            low, high = scores.get(f"{base}_ci_low{suffix}"), scores.get(f"{base}_ci_high{suffix}")
+            found = {"mean": scores[column], "low": low, "high": high}
+            cells.append(metric(base, scores[column]) if low is None else with_interval(base, found))
+        spread = study.entries[name]["seed_se"]
+        factor, digits = (100, 2) if study.metric in PERCENTAGES else (1, 4)
+        cells += ["–" if spread is None else number(factor * spread, digits), number(factor * study.entries[name]["item_se"], digits)]
+        rows.append([*cells, str(scores["seeds"]), count(scores["n"])])
+    headers = ["name", "kind", *[column.replace("_", " ") for column in columns], "seed part", "item part", "seeds", "n"]
+    blocks: list[Block] = [
+        Heading("Results", 2),
+        Table(study.caption(f"Every arm and baseline on {study.comparison['dataset']}, split {study.comparison['split']}"), headers, rows),
+        Paragraph(
+            "Means over seeds with 95 % intervals, which hold both that other seeds would have trained other models (seed part: the "
+            "standard error from seeds) and that other examples would have asked other questions (item part)."
+        ),
+    ]
+    together = [names(group) for group in study.comparison["groups"] if len(group) > 1]
+    if together:
+        blocks.append(Paragraph("Cannot be told apart: " + "; ".join(together) + "."))
+    if study.comparison["detectable"] is not None:
+        shown = (
+            points(study.comparison["detectable"]).removeprefix("+") + " points"
+            if study.metric in PERCENTAGES
+            else number(study.comparison["detectable"])
+        )
+        blocks.append(
+            Paragraph(f"A difference between two arms would be seen four times in five from about {shown} on (before Holm's correction).")
+        )
+    return blocks
+
+
+def tests(study: Study) -> list[Block]:
+    """Every arm against the reference and against its base."""
+    rows = []
+    for row in study.comparison["tests"]:
+        if "mcnemar" not in row:
+            continue
+        a, b, sign = (
+            (row["b"], row["a"], -1)
+            if row["a"] == study.comparison["reference"] and study.entries[row["b"]]["trained"]
+            else (row["a"], row["b"], 1)
+        )
+        low, high = sorted((sign * row["low"], sign * row["high"]))
+        shown = points if study.metric in PERCENTAGES else lambda value: number(value)
+        exact = ", ".join(probability(one["p"]) for one in row["mcnemar"])
+        told = "yes" if row["told_apart"] else "no"
+        rows.append([a, b, shown(sign * row["difference"]), f"{shown(low)} to {shown(high)}", probability(row["p_holm"]), told, exact])
+    if not rows:
+        return []
+    unit = "points" if study.metric in PERCENTAGES else study.metric.replace("_", " ")
+    headers = ["arm", "against", f"difference ({unit})", "95 % interval", "p (Holm)", "told apart", "McNemar p by seed"]
+    caption = study.caption("Differences on the same examples: the seed-aware test compares methods, McNemar's the models of one seed")
+    return [Heading("Differences", 2), Table(caption, headers, rows, frozenset({0, 1}))]
+
+
+def controls(study: Study) -> list[Block]:
+    """What is reached by seeing only a part, which an arm must beat to have learnt inference, and how far a prompt's wording matters."""
+    blocks: list[Block] = []
+    rows = [[name, MEANING.get(name, ""), with_interval(study.metric, found)] for name, found in study.comparison["shallow"].items()]
+    if rows:
+        headers = ["control", "sees", study.metric]
+        blocks += [
+            Heading("Shallow controls", 2),
+            Table(study.caption("What can be reached without reading both sentences"), headers, rows),
+        ]
+    rows = [
+        [name, one["template"], percent(one["accuracy"]), percent(one["label_mass"])]
+        for name, found in study.comparison.get("wordings", {}).items()
+        for one in found
+    ]
+    if rows:
+        caption = study.caption("The wordings of each prompt; the first is the baseline. Label mass: the probability of the label words")
+        blocks += [Heading("Wordings", 2), Table(caption, ["baseline", "wording", "accuracy", "label mass"], rows)]
+    return blocks
+
+
+def costs(study: Study) -> list[Block]:
+    """Measured cost, and what the arms would count and hold at full size."""
+    entries = study.cost["entries"]
+    trained = [name for name in entries if study.entries[name]["trained"]]
+    rows = []
+    for name in trained:
+        one = entries[name]
+        ratio = (one.get("ratio_to_reference") or {}).get("train_seconds")
+        counts = [
+            "–" if one[key] is None else count(one[key])
+            for key in ("parameters_total", "parameters_packed", "parameters_trained", "parameters_saved")
+        ]
+        memory = [gigabytes(one[key]) for key in ("train_peak_resident_bytes", "train_peak_gpu_allocated_bytes", "bytes_on_disk")]
+        evaluated = one["evaluate_seconds"] if one["evaluate_seconds"] is not None else one["evaluate_total_seconds"]
+        rows.append([name, seconds(one["train_seconds"]), "–" if ratio is None else f"{ratio:.2f} ×", seconds(evaluated), *counts, *memory])
+    headers = [
+        "arm",
+        "training",
+        "of reference",
+        "evaluation",
+        "parameters",
+        "packed",
+        "trained",
+        "saved",
+        "peak memory",
+        "peak GPU",
+        "disk",
+    ]
+    blocks: list[Block] = [
+        Heading("Cost", 2),
+        Table(study.caption("Measured, means over seeds, on the machine named below"), headers, rows),
+    ]
+    if study.full_size:
+        rows = []
+        for name, one in study.full_size.items():
+            counts = [count(one[key]) for key in ("total", "packed", "trained", "saved")]
+            rows.append(
+                [name, str(one["model"]), *counts, percent(one["trained_share_percent"] / 100, 3), gigabytes(one["memory_bytes"]["total"])]
+            )
+        headers = ["arm", "model", "parameters", "packed", "trained", "saved", "trained share", "memory without activations"]
+        blocks.append(
+            Table("The same arms counted at the studies' size, by arithmetic on shapes. Scale paper.", headers, rows, frozenset({0, 1}))
+        )
+    return blocks
+
+
+def learning(study: Study, drawn: Mapping[str, Figure]) -> list[Block]:
+    """Loss and learning-rate curves."""
+    return [Heading("Learning curves", 2), drawn["learning"], drawn["learning_rate"]] if "learning" in drawn else []

@@ -1,0 +1,154 @@
+"""Score a baseline of a study: what needs no fine-tuning.
+
+`majority` and the shallow classifiers (`hypothesis_only` and its kin) learn from the split train. `untrained_head` is the base model under
+a random head. `zero_shot` and `one_shot` read the label off the base model's next words, in several wordings of the prompt, of which the
+first gives the predictions. In a study of several models a baseline is the model itself, untouched, answering instructions.
+
+Reads the splits of a data set and the base model. Writes predictions, scores and cost as for a trained arm, at seed 0. In the scores,
+`hypothesis_only` has the accuracies of all shallow classifiers under `shallow`, a prompted baseline the scores of each wording under
+`wordings` and the probability of the label words after the prompt as `label_mass`.
+Parameters: the study's `text` and `evaluation`, and the wordings of a prompted baseline.
+Example: python stages/baseline.py --study snli --baseline zero_shot
+    --data data/snli --base models/base/phi_2
+    --predictions reports/snli/predictions/zero_shot-0.parquet
+    --scores reports/snli/scores/zero_shot-0.json
+    --cost reports/snli/costs/zero_shot-0-evaluate.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from typing import Any
+
+from ftbench import answers, baselines, bases, evaluation, grid, params, scores, seeds, stage, tokenization
+from ftbench.errors import Problem, UserError, nearest
+from ftbench.evaluation import Columns, Judged
+from ftbench.schema import Prompts
+
+SEED = 0
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Score one baseline."""
+    raw = params.read()
+    known = [*grid.BASELINES, bases.manifest(arguments.base)["model"]]
+    if arguments.baseline not in known:
+        mend = nearest(arguments.baseline, known)
+        raise UserError(Problem(f"a baseline of {arguments.study}", repr(arguments.baseline), allowed=", ".join(known), mend=mend))
+    if arguments.baseline not in grid.BASELINES:
+        answer(arguments, raw)
+    else:
+        classify(arguments, raw)
+
+
+def answer(arguments: argparse.Namespace, raw: grid.Raw) -> None:
+    """The untouched base model's answers to instructions."""
+    from ftbench import costs
+
+    text, settings = grid.text(raw, arguments.study), grid.evaluation(raw, arguments.study)
+    instructions = evaluation.read_split(arguments.data, answers.HELD_OUT)
+    with costs.measure() as cost:
+        model, tokenizer = decoder(arguments)
+        with evaluation.timed(cost):
+            rows = answers.rows(model, tokenizer, instructions, text, settings, SEED)
+    answers.write(arguments.predictions, arguments.scores, rows)
+    finish(arguments, cost, len(rows))
+
+
+def classify(arguments: argparse.Namespace, raw: grid.Raw) -> None:
+    """The labels of all test pairs, by any of the baselines."""
+    from ftbench import costs
+
+    splits = {split: evaluation.read_split(arguments.data, split) for split in evaluation.test_splits(arguments.data)}
+    with costs.measure() as cost:
+        if arguments.baseline == "majority" or arguments.baseline in baselines.BASELINES:
+            judge = learnt_from_train(arguments)
+        elif arguments.baseline == "untrained_head":
+            judge = untrained_head(arguments, raw)
+        else:
+            judge = prompted(arguments, raw)
+        with evaluation.timed(cost):
+            judged = {split: (pairs, judge(pairs)) for split, pairs in splits.items()}
+    evaluation.write_nli(arguments.predictions, arguments.scores, SEED, judged)
+    finish(arguments, cost, sum(len(pairs["id"]) for pairs in splits.values()))
+
+
+def learnt_from_train(arguments: argparse.Namespace) -> Any:
+    """A judge that knows only train's labels, or a part of its pairs."""
+    train = evaluation.read_split(arguments.data, "train")
+    own = baselines.BASELINES.get(arguments.baseline)
+    names = baselines.SHALLOW if arguments.baseline == "hypothesis_only" else [own] if own else []
+    classifiers = baselines.fit_shallow(train["premise"], train["hypothesis"], train["label"], names) if own else {}
+
+    def judge(pairs: Columns) -> Judged:
+        sides = pairs["premise"], pairs["hypothesis"]
+        hashes = evaluation.pair_hashes(pairs, arguments.baseline == "hypothesis_only")
+        if own is None:
+            return Judged(baselines.majority(train["label"], len(pairs["id"])), hashes)
+        shallow = baselines.shallow_controls(classifiers, *sides, pairs["label"])
+        return Judged(classifiers[own](*sides), hashes, {"shallow": shallow} if len(shallow) > 1 else {})
+
+    return judge
+
+
+def untrained_head(arguments: argparse.Namespace, raw: grid.Raw) -> Any:
+    """A judge that is the base model under a random 3-way head: pairs for an encoder, prompts and the last token for a decoder."""
+    from ftbench import models
+
+    text, batch_size = grid.text(raw, arguments.study), grid.evaluation(raw, arguments.study).per_device_eval_batch_size
+    tokenizer, seed = bases.load_tokenizer(arguments.base), seeds.derive(SEED, arguments.study, "head")
+    if bases.manifest(arguments.base)["architecture"] in tokenization.ENCODERS:
+        encoder = models.load_encoder(arguments.base, seed).to(models.device())
+        return lambda pairs: evaluation.judge_pairs(encoder, tokenizer, pairs, text, batch_size)
+    headed = models.load_decoder_head(arguments.base, None, "last", seed, dtype(arguments)).to(models.device())
+    return lambda pairs: evaluation.judge_prompts(headed, tokenizer, pairs, text, batch_size)
+
+
+def prompted(arguments: argparse.Namespace, raw: grid.Raw) -> Any:
+    """A judge that prompts the base model, with solved pairs from train or without, and reads the label words' likelihood."""
+    text, batch_size = grid.text(raw, arguments.study), grid.evaluation(raw, arguments.study).per_device_eval_batch_size
+    prompts = grid.prompts(raw, arguments.study, arguments.baseline)
+    examples = solved_pairs(arguments, prompts) if prompts.num_examples else []
+    model, tokenizer = decoder(arguments)
+
+    def judge(pairs: Columns) -> Judged:
+        said = [evaluation.judge_labels(model, tokenizer, pairs, text, batch_size, template, examples) for template in prompts.templates]
+        wordings = []
+        for template, judged in zip(prompts.templates, said, strict=True):
+            figures = scores.classification(pairs["label"], judged.log_probabilities)
+            wordings.append({"template": template, **judged.figures, **{name: figures[name] for name in ("accuracy", "macro_f1", "nll")}})
+        return Judged(said[0].log_probabilities, said[0].prompt_hashes, {**said[0].figures, "wordings": wordings})
+
+    return judge
+
+
+def solved_pairs(arguments: argparse.Namespace, prompts: Prompts) -> list[tuple[str, str, int]]:
+    """Pairs of train with their labels, drawn by the seed of the prompts."""
+    train = evaluation.read_split(arguments.data, "train")
+    drawn = random.Random(seeds.derive(prompts.seed, arguments.study, "examples")).sample(range(len(train["id"])), prompts.num_examples)
+    return [(train["premise"][k], train["hypothesis"][k], train["label"][k]) for k in drawn]
+
+
+def decoder(arguments: argparse.Namespace) -> tuple[Any, Any]:
+    """The untouched base model and its tokenizer."""
+    from ftbench import models
+
+    model = models.load_decoder(arguments.base, None, dtype(arguments)).to(models.device())
+    return model, bases.load_tokenizer(arguments.base)
+
+
+def dtype(arguments: argparse.Namespace) -> str:
+    """A miniature runs in the float32 it was made in; a checkpoint in 16 bits, since twice its size would fit on few cards."""
+    return "float32" if bases.manifest(arguments.base)["source"] == "miniature" else "bfloat16"
+
+
+def finish(arguments: argparse.Namespace, cost: dict[str, Any], num_examples: int) -> None:
+    """Write what the baseline cost."""
+    model = bases.manifest(arguments.base)["model"]
+    evaluation.write_cost(arguments.cost, cost, arguments.study, arguments.baseline, SEED, model, num_examples)
+
+
+if __name__ == "__main__":
+    arguments = evaluation.options(__doc__, trained=False).parse_args()
+    stage.run(main, arguments, outs=evaluation.outs(arguments))

@@ -1,0 +1,58 @@
+"""Compare the arms and baselines of a study: intervals, paired tests, groups, failure cases, cost and learning curves.
+
+Reads every file of the study's grid (predictions/, scores/, costs/ and learning/ under --out, for each arm, seed and baseline that
+params.yaml names) and the test split of its data set. Writes metrics.json, comparison.json, cost.json, curves/ and, for instructions,
+answers.json, which git keeps. A file of the grid that is missing stops it; a file that belongs to nothing is named.
+Parameters: `scale` and `studies.<study>`.
+Example: python stages/compare.py --study multinli --out reports/multinli
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from ftbench import comparison, comparison_answers, comparison_nli, cost_table, curves, files, grid, params, predictions, stage
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Write the comparison of one study."""
+    raw = params.read()
+    study = grid.study(raw, arguments.study)
+    rows = predictions.entries(grid.arms(study), study.factors, study.baselines, study.seeds)
+    expected = predictions.expected_files(arguments.out, rows)
+    predictions.refuse_missing(expected)
+    left_over = predictions.orphans(arguments.out, expected)
+    for path in left_over:
+        print(
+            f"compare: {arguments.out}/{path} belongs to no arm, seed or baseline of params.yaml: it is not read, and may be deleted",
+            file=sys.stderr,
+        )
+    data = arguments.data or Path("data") / study.dataset
+    one = comparison.Grid(arguments.study, study, rows, str(params.find(raw, "scale")), arguments.out, data)
+    answers = None
+    if predictions.are_of_pairs(expected["predictions"][0]):
+        metrics, content = comparison_nli.compare(one)
+    else:
+        metrics, content, answers = comparison_answers.compare(one)
+    cost = cost_table.build(one.name, one.scale, study.reference, rows, arguments.out)
+    merged = {row.name: curves.merged(arguments.out, dict(zip(row.seeds, row.stems(), strict=True))) for row in rows if row.trained}
+    with files.directory_written_atomically(arguments.out / "curves") as folder:
+        for arm, text in merged.items():
+            curves.write(folder / f"{arm}.csv", text)
+    files.write_json(arguments.out / "metrics.json", metrics)
+    files.write_json(arguments.out / "comparison.json", {**content, "orphans": left_over})
+    files.write_json(arguments.out / "cost.json", cost)
+    if answers is not None:
+        files.write_json(arguments.out / "answers.json", answers)
+
+
+if __name__ == "__main__":
+    parser = stage.parser(__doc__)
+    parser.add_argument("--study", required=True, help="the study, as params.yaml names it")
+    parser.add_argument("--out", type=Path, required=True, help="the study's folder of the report, which also holds what is read")
+    parser.add_argument("--data", type=Path, help="the folder of its data set (default: data/<dataset>)")
+    arguments = parser.parse_args()
+    written = ("metrics.json", "comparison.json", "cost.json", "curves", "answers.json")
+    stage.run(main, arguments, outs=[arguments.out / name for name in written])

@@ -1,0 +1,47 @@
+"""Train P-tuning's virtual tokens before the prompt of a frozen decoder, after which it writes the word of a pair's label.
+
+Reads the splits train and validation of a data set and the base model. Writes the arm, its learning curve, its cost and its resources
+over time; what is kept of the arm is a PEFT adapter.
+Parameters: the blocks of the arm's levels, and the study's `text` and `evaluation`.
+Example: python stages/train_soft_prompt.py --study prompting --arm soft_prompt --seed 0
+    --data data/multinli --base models/base/llama_3_8b --out models/prompting/soft_prompt-0
+    --curve reports/prompting/learning/soft_prompt-0.csv
+    --cost reports/prompting/costs/soft_prompt-0-train.json
+    --resources reports/prompting/resources/soft_prompt-0.csv
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ftbench import arms, bases, costs, schema
+from ftbench.text import label_answers
+
+
+def main(job: arms.Job) -> None:
+    """Train an arm: the prompt encoder; only the virtual tokens that it computes are kept."""
+    train, validation = (arms.read_pairs(job.data / f"{split}.parquet") for split in ("train", "validation"))
+    tokenizer = bases.load_tokenizer(job.base)
+    encoded = arms.encode_labels(tokenizer, job.text, train)  # the loss is on the label's word alone
+    held_out = arms.encode_for_label(tokenizer, job.text, validation)
+    answers = label_answers(job.text)
+
+    from ftbench import adapters, models, training  # slow to import: only once settings and data are known to be good
+
+    with costs.measure(job.resources) as cost:
+        assert isinstance(job.settings.adapter, schema.PromptAdapter)
+        model = models.load_decoder(job.base, job.settings.quantization, arms.dtype(job.settings))
+        model = adapters.prompt_encoder(model, job.settings.adapter, job.derived_seed("adapter"), task="CAUSAL_LM")
+        # Padding on the left would come between the virtual tokens and the prompt, at distances that depend on the batch.
+        validate = training.validate_labels(tokenizer, held_out.features, answers, validation["label"], job.eval_batch_size)
+        run = training.train(job, model, tokenizer, encoded.features, validate, padding_side="right")
+        cost.update(run.cost, num_truncated=encoded.num_truncated)
+
+    def save(folder: Path) -> None:
+        adapters.save(model, folder, job.base_model)
+
+    arms.write(job, "label", tokenizer, save, run.curve, cost)
+
+
+if __name__ == "__main__":
+    arms.run(main, __doc__, adapter=schema.PromptAdapter)

@@ -1,0 +1,216 @@
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import fabricated
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from ftbench import files
+
+REPOSITORY = Path(__file__).parents[2]
+METRICS = {"accuracy", "accuracy_ci_low", "accuracy_ci_high", "macro_f1", "nll", "brier", "ece", "n", "seeds"}
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory):
+    root = tmp_path_factory.mktemp("compare")
+    fabricated.write(root)
+    return root
+
+
+@pytest.fixture
+def root(untouched, tmp_path):
+    shutil.copytree(untouched, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+def compare(root, study="snli"):
+    command = [sys.executable, REPOSITORY / "stages/compare.py", "--study", study, "--out", f"reports/{study}"]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+
+
+def read(root, name, study="snli"):
+    return json.loads((root / "reports" / study / name).read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def compared(untouched, tmp_path_factory):
+    root = tmp_path_factory.mktemp("compared")
+    shutil.copytree(untouched, root, dirs_exist_ok=True)
+    for study in ("snli", "alpaca"):
+        done = compare(root, study)
+        assert done.returncode == 0, done.stderr
+    return root
+
+
+def test_metrics_hold_every_arm_and_baseline_as_rounded_scalars(compared):
+    metrics = read(compared, "metrics.json")
+    assert set(metrics) - {"schema_version"} == {"qkv-nf4", "qkv-unquantised", "majority", "hypothesis_only", "zero_shot"}
+    assert set(metrics["qkv-nf4"]) == METRICS
+    assert (metrics["qkv-nf4"]["seeds"], metrics["majority"]["seeds"], metrics["majority"]["n"]) == (3, 1, 180)
+    assert metrics["majority"]["accuracy"] == round(1 / 3, 6)
+    low, high = metrics["qkv-nf4"]["accuracy_ci_low"], metrics["qkv-nf4"]["accuracy_ci_high"]
+    assert 0 < low < metrics["qkv-nf4"]["accuracy"] < high < 1
+
+
+def test_answers_have_bits_per_byte_with_an_interval_and_the_fifteen_answers(compared):
+    metrics = read(compared, "metrics.json", "alpaca")["open_llama_3b-study"]
+    assert metrics["bits_per_byte_ci_low"] < metrics["bits_per_byte"] < metrics["bits_per_byte_ci_high"]
+    assert {"perplexity", "exact_match", "token_f1", "stopped", "n", "seeds"} <= set(metrics)
+    answers = read(compared, "answers.json", "alpaca")
+    assert len(answers["questions"]) == 2
+    assert [one["stopped"] for one in answers["answers"]["bloom_3b"]] == [True, False]
+
+
+def test_the_means_are_those_of_the_scores_files(compared):
+    by_seed = [read(compared, f"scores/qkv-nf4-{seed}.json")["test"]["accuracy"] for seed in range(3)]
+    assert read(compared, "metrics.json")["qkv-nf4"]["accuracy"] == pytest.approx(np.mean(by_seed), abs=1e-6)
+    assert read(compared, "comparison.json")["entries"]["qkv-nf4"]["by_seed"] == pytest.approx(by_seed)
+
+
+def test_arms_alike_share_a_group_and_the_base_is_told_apart(compared):
+    comparison = read(compared, "comparison.json")
+    assert comparison["bases"] == {"qkv-nf4": "zero_shot", "qkv-unquantised": "zero_shot"}
+    assert sorted(comparison["groups"][0]) == ["qkv-nf4", "qkv-unquantised"]
+    against_base = next(row for row in comparison["tests"] if (row["a"], row["b"]) == ("qkv-nf4", "zero_shot"))
+    assert against_base["told_apart"]
+    assert [row["seed_a"] for row in against_base["mcnemar"]] == [0, 1, 2]
+    assert read(compared, "comparison.json", "alpaca")["bases"]["bloom_3b-study"] == "bloom_3b"
+    assert read(compared, "comparison.json", "alpaca")["lower_is_better"]
+
+
+def test_shallow_controls_come_from_baselines_and_from_the_hypothesis_baselines_scores(compared):
+    shallow = read(compared, "comparison.json")["shallow"]
+    assert set(shallow) == {"majority", "hypothesis_only", "premise_only", "overlap"}
+    assert shallow["premise_only"]["mean"] == pytest.approx(0.4)
+    assert shallow["premise_only"]["low"] < 0.4
+
+
+def test_failure_cases_carry_their_text_and_add_up(compared):
+    comparison = read(compared, "comparison.json")
+    against_base = comparison["cases"]["qkv-nf4"]["base"]
+    assert against_base["against"] == "zero_shot"
+    shift = comparison["entries"]["qkv-nf4"]["mean"] - comparison["entries"]["zero_shot"]["mean"]
+    counts = {kind: one["count"] for kind, one in against_base["counts"].items()}
+    assert counts["corrected"] - counts["introduced"] == pytest.approx(180 * shift)
+    by_label = against_base["by"]["label"]
+    assert sum(cells["corrected"] for cells in by_label.values()) == pytest.approx(counts["corrected"])
+    assert len(against_base["examples"]["corrected"]) == 5
+    example = against_base["examples"]["corrected"][0]
+    assert (example["seeds_agreeing"], example["after"]) == (3, example["gold"])
+    assert example["premise"].startswith("Premise ")
+    assert "reference" not in comparison["cases"]["qkv-nf4"]
+
+
+def test_costs_are_means_with_ratios_to_the_reference(compared):
+    entries = read(compared, "cost.json")["entries"]
+    assert entries["qkv-nf4"]["train_seconds"] == 11.0
+    assert entries["qkv-unquantised"]["ratio_to_reference"]["train_seconds"] == pytest.approx(21 / 11)
+    assert entries["qkv-nf4"]["by_seed"]["train_seconds_without_evaluation"] == [9.0, 10.0, 11.0]
+    assert entries["zero_shot"]["train_seconds"] is None
+    assert "seconds" not in json.dumps(read(compared, "metrics.json"))
+
+
+def test_curves_of_all_seeds_stand_in_one_csv_with_stable_columns(compared):
+    with (compared / "reports/snli/curves/qkv-nf4.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert list(rows[0]) == ["seed", "step", "epoch", "loss", "learning_rate", "grad_norm", "eval_loss", "eval_accuracy"]
+    assert {row["seed"] for row in rows} == {"0", "1", "2"}
+    assert sorted(path.name for path in (compared / "reports/snli/curves").iterdir()) == ["qkv-nf4.csv", "qkv-unquantised.csv"]
+
+
+def test_the_same_inputs_give_the_same_bytes(compared, root):
+    assert compare(root).returncode == 0
+    for name in ("metrics.json", "comparison.json", "cost.json", "curves/qkv-nf4.csv"):
+        assert (root / "reports/snli" / name).read_bytes() == (compared / "reports/snli" / name).read_bytes()
+
+
+def test_missing_files_are_all_named_and_nothing_is_left_half_made(root):
+    (root / "reports/snli/predictions/qkv-nf4-1.parquet").unlink()
+    (root / "reports/snli/scores/majority-0.json").unlink()
+    done = compare(root)
+    assert done.returncode == 2
+    assert "predictions/qkv-nf4-1.parquet" in done.stderr
+    assert "scores/majority-0.json" in done.stderr
+    assert not (root / "reports/snli/metrics.json").exists()
+
+
+def test_a_file_of_no_arm_is_named_and_not_read(root):
+    shutil.copy(root / "reports/snli/predictions/qkv-nf4-0.parquet", root / "reports/snli/predictions/gone-nf4-0.parquet")
+    done = compare(root)
+    assert done.returncode == 0
+    assert "predictions/gone-nf4-0.parquet belongs to no arm" in done.stderr
+    assert read(root, "comparison.json")["orphans"] == ["predictions/gone-nf4-0.parquet"]
+    assert "gone-nf4" not in read(root, "metrics.json")
+
+
+def change(root, stem, column, edit):
+    path = root / "reports/snli/predictions" / f"{stem}.parquet"
+    table = files.read_parquet(path)
+    values = table.column(column).to_pylist()
+    edit(values)
+    index = table.column_names.index(column)
+    files.write_parquet(path, table.set_column(index, column, pa.array(values, table.schema.field(column).type)))
+
+
+@pytest.mark.parametrize(
+    ("stem", "column"), [("zero_shot-0", "example_hash"), ("qkv-nf4-1", "example_hash"), ("qkv-unquantised-2", "prompt_hash")]
+)
+def test_predictions_of_other_examples_or_prompts_are_not_paired(root, stem, column):
+    change(root, stem, column, lambda values: values.__setitem__(7, "0" * 64))
+    done = compare(root)
+    assert done.returncode == 2
+    assert f"{stem}.parquet" in done.stderr
+    assert f"differ in {column}" in done.stderr
+
+
+def test_arms_that_read_other_prompts_are_not_paired(root):
+    for seed in range(3):
+        change(root, f"qkv-unquantised-{seed}", "prompt_hash", lambda values: values.__setitem__(7, "0" * 64))
+    done = compare(root)
+    assert done.returncode == 2
+    assert "qkv-unquantised-0.parquet" in done.stderr
+    assert "prompt_hash" in done.stderr
+
+
+def test_a_prediction_edited_by_hand_is_found_out(root):
+    change(root, "qkv-nf4-0", "predicted", lambda values: values.__setitem__(3, (values[3] + 1) % 3))
+    done = compare(root)
+    assert done.returncode == 2
+    assert "scores/qkv-nf4-0.json: test.accuracy" in done.stderr
+
+
+def test_a_score_edited_by_hand_is_found_out(root):
+    path = root / "reports/snli/scores/qkv-nf4-2.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["test"]["nll"] -= 0.01
+    path.write_text(json.dumps(content), encoding="utf-8")
+    done = compare(root)
+    assert done.returncode == 2
+    assert "qkv-nf4-2.json: test.nll" in done.stderr
+
+
+def test_data_that_changed_since_the_evaluation_is_refused(root):
+    path = root / "data/snli/test.parquet"
+    table = files.read_parquet(path)
+    files.write_parquet(path, table.slice(1))
+    done = compare(root)
+    assert done.returncode == 2
+    assert "test.parquet" in done.stderr
+
+
+def test_compare_starts_without_torch(root):
+    script = (
+        "import runpy, sys\n"
+        "sys.argv = ['compare.py', '--study', 'snli', '--out', 'reports/snli']\n"
+        f"runpy.run_path({str(REPOSITORY / 'stages/compare.py')!r}, run_name='__main__')\n"
+        "print(sorted({name.split('.')[0] for name in sys.modules} & {'torch', 'transformers', 'datasets', 'evaluate', 'sklearn'}))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"

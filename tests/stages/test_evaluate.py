@@ -1,0 +1,376 @@
+"""The evaluation and baseline stages, as commands and in this process, on tiny arms and a params.yaml cut down to what they declare."""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from ftbench import arms, bases, files, schema
+from ftbench.questions import QUESTIONS
+from ftbench.text import LABELS, example_hash, prompt_hash
+
+STAGES = Path(__file__).parents[2] / "stages"
+PROMPTED = {
+    "max_length": 96,
+    "template": "Premise: {premise}\nHypothesis: {hypothesis}\nRelation:",
+    "labels": {"entailment": "entailment", "neutral": "neutral", "contradiction": "contradiction"},
+}
+WORDINGS = [PROMPTED["template"], "{premise}\nIs the relation to {hypothesis} entailment, neutral or contradiction?"]
+INSTRUCTED = {"max_length": 64, "template": {"with_input": "{instruction}\n{input}\nAnswer:", "without_input": "{instruction}\nAnswer:"}}
+SMALL_BATCH = {"per_device_eval_batch_size": 5}
+PARAMS = {
+    "scale": "tiny",
+    "tiny": {
+        "encoder": {"text": {"max_length": 64}, "evaluation": SMALL_BATCH},
+        "label": {
+            "text": PROMPTED,
+            "evaluation": SMALL_BATCH,
+            "zero_shot": {"templates": WORDINGS},
+            "one_shot": {"templates": WORDINGS, "num_examples": 1, "seed": 3},
+        },
+        "head": {"text": PROMPTED, "evaluation": SMALL_BATCH},
+        "answers": {"text": INSTRUCTED, "evaluation": {**SMALL_BATCH, "max_new_tokens": 6}},
+    },
+}
+NF4 = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": False, "bnb_4bit_compute_dtype": "float32"}
+TRAINING = {"max_steps": 1, "per_device_train_batch_size": 1}
+LORA = {"r": 2, "lora_alpha": 4, "lora_dropout": 0.1, "target_modules": ["q_proj"]}
+ARCHITECTURES = {"encoder": "roberta", "label": "phi", "head": "llama", "answers": "llama"}
+COLUMNS = [
+    "id", "example_hash", "split", "gold", "predicted", "log_probability_entailment", "log_probability_neutral",
+    "log_probability_contradiction", "prompt_hash", "seed", "genre", "phenomenon",
+]  # fmt: skip
+FIGURES = {"n", "accuracy", "macro_f1", "nll", "brier", "ece", "per_class", "confusion", "by_genre", "by_phenomenon"}
+Base = Callable[[str], Path]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with params.yaml and data."""
+    root = tmp_path_factory.mktemp("root")
+    (root / "params.yaml").write_text(json.dumps(PARAMS, indent=1), encoding="utf-8")
+    people, deeds = ["A man", "Two dogs", "A woman in a red shirt"], ["is sleeping.", "is riding a bike in the park.", "is not eating."]
+    pairs = [(f"{who} {deed}", f"{who} {other}") for who in people for deed in deeds for other in deeds]
+    for data, splits in {"pairs": ["train", "test_matched", "test_mismatched"], "one": ["train", "test"]}.items():
+        for number, split in enumerate(splits):
+            rows = pairs[number * 5 :]
+            table = {
+                "id": [f"{split}-{k}" for k in range(len(rows))],
+                "premise": [row[0] for row in rows],
+                "hypothesis": [row[1] for row in rows],
+                "label": pa.array([k % 3 for k in range(len(rows))], pa.int8()),
+                "genre": pa.array([("fiction", "travel", None)[k % 3] for k in range(len(rows))], pa.string()),
+                "phenomenon": pa.array([("colour", None)[k % 2] for k in range(len(rows))], pa.string()),
+            }
+            files.write_parquet(root / "data" / data / f"{split}.parquet", pa.table(table))
+    tasks = {
+        "id": ["a", "b", "c", "d"],
+        "instruction": ["What is the capital of France?", "Is no dog sleeping?", "Who?", "Is the man at school?"],
+        "input": ["", "Two dogs are running.", "", ""],
+        "output": ["The capital of France is Paris.", "No.", "A man.", "A man is sleeping."],
+        "kind": ["facts", "classification", None, "facts"],
+    }
+    files.write_parquet(root / "data" / "instructions" / "test.parquet", pa.table(tasks))
+    return root
+
+
+@pytest.fixture(scope="module")
+def arm(root: Path, tiny_base: Base) -> Callable[..., Path]:
+    """`arm("label")` is a folder as its train script leaves it, of a model that was not trained."""
+    done: dict[str, Path] = {}
+
+    def make(study: str, hypothesis_only: bool = False) -> Path:
+        name = "blind" if hypothesis_only else "arm"
+        out = root / "models" / study / name
+        if str(out) in done:
+            return out
+        from ftbench import adapters, models
+
+        base = tiny_base(ARCHITECTURES[study])
+        settings: dict[str, Any] = {"training": TRAINING, "learning_rate": 0.1, "hypothesis_only": hypothesis_only}
+        if study != "encoder":
+            settings |= {"adapter": LORA, "quantization": NF4, "token": "last" if study == "head" else None}
+        chosen = schema.Arm.model_validate(settings)
+        paths = [root / "left" / study / file for file in ("curve.csv", "cost.json", "resources.csv")]
+        text = schema.Text.model_validate(PARAMS["tiny"][study]["text"])  # type: ignore[index]
+        job = arms.Job(study, name, 1, chosen, text, 5, bases.manifest(base)["model"], root, base, out, *paths)
+        if study == "encoder":
+            model = models.load_encoder(base, seed=1)
+        elif study == "head":
+            model = adapters.lora(models.load_decoder_head(base, chosen.quantization, "last", 1), chosen.adapter, 1, None, "score")
+        else:
+            model = adapters.lora(models.load_decoder(base, chosen.quantization), chosen.adapter, 1, "CAUSAL_LM")
+
+        def save(folder: Path) -> None:
+            model.save_pretrained(folder) if study == "encoder" else adapters.save(model, folder, job.base_model)
+
+        kind = {"encoder": "encoder_head", "label": "label", "head": "decoder_head", "answers": "answers"}[study]
+        arms.write(job, kind, bases.load_tokenizer(base), save, [], {"parameters": {}})
+        done[str(out)] = out
+        return out
+
+    return make
+
+
+def outputs(name: str) -> list[str]:
+    return ["--predictions", f"out/{name}.parquet", "--scores", f"out/{name}.json", "--cost", f"out/{name}-cost.json"]
+
+
+def evaluate(study: str, data: str, model: Path, base: Path, name: str, arm: str = "arm") -> list[str]:
+    script = "evaluate_answers" if study == "answers" else "evaluate_nli"
+    paths = ["--data", f"data/{data}", "--base", str(base), "--model", str(model)]
+    return [str(STAGES / f"{script}.py"), "--study", study, "--arm", arm, "--seed", "1", *paths, *outputs(name)]
+
+
+def baseline(study: str, baseline: str, data: str, base: Path, name: str | None = None) -> list[str]:
+    paths = ["--data", f"data/{data}", "--base", str(base)]
+    return [str(STAGES / "baseline.py"), "--study", study, "--baseline", baseline, *paths, *outputs(name or f"{study}-{baseline}")]
+
+
+@pytest.fixture
+def run(root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[list[str]], tuple[dict[str, list[Any]], dict[str, Any]]]:
+    """Run a stage in this process; returns the columns of its predictions, and its scores."""
+
+    def run_stage(command: list[str]) -> tuple[dict[str, list[Any]], dict[str, Any]]:
+        monkeypatch.chdir(root)
+        monkeypatch.setattr(sys, "argv", command)
+        runpy.run_path(command[0], run_name="__main__")
+        options = dict(zip(command[1::2], command[2::2], strict=True))
+        return files.read_parquet(root / options["--predictions"]).to_pydict(), files.read_json(root / options["--scores"])
+
+    return run_stage
+
+
+def in_a_process(root: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HOME": str(root / "home")}
+    return subprocess.run([sys.executable, *command], cwd=root, env=environment, capture_output=True, text=True)
+
+
+def check_nli(predictions: dict[str, list[Any]], scores: dict[str, Any], data: Path, splits: list[str]) -> None:
+    """What holds of all predictions and their scores."""
+    assert list(predictions) == COLUMNS
+    assert sorted(scores) == sorted(splits)
+    source = {split: files.read_parquet(data / f"{split}.parquet").to_pydict() for split in splits}
+    for name, own in (("id", "id"), ("label", "gold"), ("genre", "genre"), ("phenomenon", "phenomenon")):
+        assert [value for split in splits for value in source[split][name]] == predictions[own]
+    pairs = [pair for split in splits for pair in zip(source[split]["premise"], source[split]["hypothesis"], strict=True)]
+    assert predictions["example_hash"] == [example_hash(*pair) for pair in pairs]
+    table = np.stack([np.array(predictions[f"log_probability_{label}"]) for label in LABELS], axis=1)
+    np.testing.assert_allclose(np.exp(table).sum(axis=1), 1, atol=1e-5)
+    assert table.argmax(axis=1).tolist() == predictions["predicted"]
+    for split in splits:
+        rows = [k for k, value in enumerate(predictions["split"]) if value == split]
+        right = [predictions["gold"][k] == predictions["predicted"][k] for k in rows]
+        assert scores[split].keys() >= FIGURES
+        assert scores[split]["n"] == len(rows)
+        assert scores[split]["accuracy"] == pytest.approx(np.mean(right))
+        assert scores[split]["nll"] == pytest.approx(-np.mean([table[k, predictions["gold"][k]] for k in rows]), abs=1e-6)
+        assert sum(map(sum, scores[split]["confusion"])) == len(rows)
+        assert scores[split]["by_genre"].keys() == {"fiction", "travel"}
+
+
+def test_an_encoder_is_evaluated_as_a_command_on_both_test_splits(root: Path, arm: Callable[..., Path], tiny_base: Base) -> None:
+    ran = in_a_process(root, evaluate("encoder", "pairs", arm("encoder"), tiny_base("roberta"), "encoder"))
+    assert (ran.returncode, ran.stderr.strip()) == (0, "")
+    predictions = files.read_parquet(root / "out/encoder.parquet").to_pydict()
+    check_nli(predictions, files.read_json(root / "out/encoder.json"), root / "data/pairs", ["test_matched", "test_mismatched"])
+    assert predictions["prompt_hash"] == predictions["example_hash"]  # it reads the whole pair, and nothing else
+    cost = files.read_json(root / "out/encoder-cost.json")
+    assert (cost["stage"], cost["study"], cost["arm"], cost["seed"], cost["model"]) == ("evaluate", "encoder", "arm", 1, "tiny_roberta")
+    assert cost["num_examples"] == len(predictions["id"])
+    assert 0 < cost["seconds"]["evaluation"] < cost["seconds"]["total"]
+    assert not (root / "home").exists(), "nothing is cached outside the project"
+
+
+@pytest.mark.parametrize("study", ["label", "head"])
+def test_a_decoder_is_evaluated_by_the_words_it_writes_or_by_its_head(
+    study: str, root: Path, arm: Callable[..., Path], tiny_base: Base, run: Callable[..., Any]
+) -> None:
+    predictions, scores = run(evaluate(study, "one", arm(study), tiny_base(ARCHITECTURES[study]), study))
+    check_nli(predictions, scores, root / "data/one", ["test"])
+    first = files.read_parquet(root / "data/one/test.parquet").to_pydict()
+    assert predictions["prompt_hash"][0] == prompt_hash(f"Premise: {first['premise'][0]}\nHypothesis: {first['hypothesis'][0]}\nRelation:")
+    assert ("label_mass" in scores["test"]) == (study == "label")
+    assert predictions["seed"] == [1] * len(predictions["id"])
+
+
+def test_the_same_evaluation_gives_the_same_bytes_and_another_batch_the_same_predictions(
+    root: Path, arm: Callable[..., Path], tiny_base: Base, run: Callable[..., Any]
+) -> None:
+    command = evaluate("label", "one", arm("label"), tiny_base("phi"), "first")
+    first, scores = run(command)
+    run([part.replace("out/first", "out/again") for part in command])
+    for suffix in (".parquet", ".json"):
+        assert (root / f"out/first{suffix}").read_bytes() == (root / f"out/again{suffix}").read_bytes()
+    text = (root / "params.yaml").read_text()
+    (root / "params.yaml").write_text(text.replace('"per_device_eval_batch_size": 5', '"per_device_eval_batch_size": 64'))
+    try:
+        other, other_scores = run([part.replace("out/first", "out/other") for part in command])
+    finally:
+        (root / "params.yaml").write_text(text)
+    assert other["predicted"] == first["predicted"]
+    for label in LABELS:
+        np.testing.assert_allclose(other[f"log_probability_{label}"], first[f"log_probability_{label}"], atol=1e-4)
+    assert other_scores["test"]["accuracy"] == scores["test"]["accuracy"]
+
+
+def test_an_arm_trained_on_hypotheses_reads_only_them(
+    root: Path, arm: Callable[..., Path], tiny_base: Base, run: Callable[..., Any]
+) -> None:
+    blind, _ = run(evaluate("encoder", "one", arm("encoder", hypothesis_only=True), tiny_base("roberta"), "blind", arm="blind"))
+    hypotheses = files.read_parquet(root / "data/one/test.parquet")["hypothesis"].to_pylist()
+    assert blind["prompt_hash"] == [prompt_hash(hypothesis) for hypothesis in hypotheses]
+    by_hypothesis: dict[str, set[float]] = {}
+    for hypothesis, score in zip(hypotheses, blind["log_probability_neutral"], strict=True):
+        by_hypothesis.setdefault(hypothesis, set()).add(round(score, 4))
+    assert all(len(found) == 1 for found in by_hypothesis.values())
+    assert len(by_hypothesis) < len(hypotheses)
+
+
+def check_answers(predictions: dict[str, list[Any]], scores: dict[str, Any]) -> None:
+    """What holds of all answers and their scores."""
+    held_out, asked = 4, len(QUESTIONS)
+    assert asked == 15
+    assert predictions["split"] == ["test"] * held_out + ["questions"] * asked
+    assert predictions["kind"] == ["facts", "classification", None, "facts"] + ["question"] * asked
+    assert predictions["id"][held_out:] == [question.id for question in QUESTIONS]
+    assert predictions["instruction"][held_out:] == [question.text for question in QUESTIONS]
+    assert predictions["bytes"][:held_out] == [31, 3, 6, 18]
+    for name in ("reference", "nll", "tokens", "bytes", "exact_match", "token_f1"):
+        assert [value is None for value in predictions[name]] == [False] * held_out + [True] * asked
+    figures = scores["test"]
+    assert figures["n"] == held_out
+    total = sum(predictions["nll"][:held_out])
+    assert figures["nll_per_token"] == pytest.approx(total / sum(predictions["tokens"][:held_out]))
+    assert figures["perplexity"] == pytest.approx(np.exp(figures["nll_per_token"]))
+    assert figures["bits_per_byte"] == pytest.approx(total / np.log(2) / 58)
+    assert {kind: by["n"] for kind, by in figures["by_kind"].items()} == {"classification": 1, "facts": 2}
+    assert figures["mean_tokens"] == np.mean(predictions["generated_tokens"][:held_out])
+    assert max(predictions["generated_tokens"]) <= 6
+
+
+def test_answers_are_evaluated_on_held_out_instructions_and_the_fifteen_questions(
+    arm: Callable[..., Path], tiny_base: Base, run: Callable[..., Any]
+) -> None:
+    predictions, scores = run(evaluate("answers", "instructions", arm("answers"), tiny_base("llama"), "answers"))
+    check_answers(predictions, scores)
+    assert predictions["prompt_hash"][1] == prompt_hash("Is no dog sleeping?\nTwo dogs are running.\nAnswer:")
+
+
+def test_an_untouched_base_model_answers_too(tiny_base: Base, run: Callable[..., Any], root: Path) -> None:
+    predictions, scores = run(baseline("answers", "tiny_llama", "instructions", tiny_base("llama")))
+    check_answers(predictions, scores)
+    assert files.read_json(root / "out/answers-tiny_llama-cost.json")["arm"] == "tiny_llama"
+
+
+def test_the_majority_and_the_shallow_classifiers_learn_from_train(root: Path, tiny_base: Base, run: Callable[..., Any]) -> None:
+    splits = ["test_matched", "test_mismatched"]
+    predictions, scores = run(baseline("encoder", "majority", "pairs", tiny_base("roberta")))
+    check_nli(predictions, scores, root / "data/pairs", splits)
+    assert set(predictions["predicted"]) == {0}
+    predictions, scores = run(baseline("encoder", "hypothesis_only", "pairs", tiny_base("roberta")))
+    check_nli(predictions, scores, root / "data/pairs", splits)
+    for split in splits:
+        shallow = scores[split]["shallow"]
+        assert sorted(shallow) == ["hypothesis_ngrams", "overlap", "premise_and_hypothesis_ngrams", "premise_ngrams"]
+        assert shallow["hypothesis_ngrams"] == scores[split]["accuracy"]
+    predictions, again = run(baseline("encoder", "overlap", "pairs", tiny_base("roberta")))
+    assert again["test_matched"]["accuracy"] == scores["test_matched"]["shallow"]["overlap"]
+    assert "shallow" not in again["test_matched"]
+
+
+@pytest.mark.parametrize(("study", "architecture"), [("encoder", "roberta"), ("head", "llama")])
+def test_an_untrained_head_is_the_base_under_a_seeded_random_head(
+    study: str, architecture: str, root: Path, tiny_base: Base, run: Callable[..., Any]
+) -> None:
+    command = baseline(study, "untrained_head", "one", tiny_base(architecture))
+    predictions, scores = run(command)
+    check_nli(predictions, scores, root / "data/one", ["test"])
+    assert run(command)[0] == predictions
+
+
+def test_a_prompted_baseline_scores_several_wordings_and_says_what_the_label_words_weigh(
+    root: Path, tiny_base: Base, run: Callable[..., Any]
+) -> None:
+    predictions, scores = run(baseline("label", "zero_shot", "one", tiny_base("phi")))
+    check_nli(predictions, scores, root / "data/one", ["test"])
+    wordings = scores["test"]["wordings"]
+    assert [wording["template"] for wording in wordings] == WORDINGS
+    assert wordings[0]["accuracy"] == scores["test"]["accuracy"]
+    assert scores["test"]["label_mass"] == wordings[0]["label_mass"]
+    assert 0 < scores["test"]["label_mass"] < 0.05  # three words of a random model's vocabulary of some hundred
+
+
+def test_a_one_shot_prompt_holds_a_solved_pair_of_train(root: Path, tiny_base: Base, run: Callable[..., Any]) -> None:
+    zero, _ = run(baseline("label", "zero_shot", "one", tiny_base("phi")))
+    one, _ = run(baseline("label", "one_shot", "one", tiny_base("phi")))
+    train, test = (files.read_parquet(root / f"data/one/{split}.parquet").to_pydict() for split in ("train", "test"))
+    question = f"Premise: {test['premise'][0]}\nHypothesis: {test['hypothesis'][0]}\nRelation:"
+    possible = {
+        prompt_hash(f"Premise: {premise}\nHypothesis: {hypothesis}\nRelation: {LABELS[label]}\n\n{question}")
+        for premise, hypothesis, label in zip(train["premise"], train["hypothesis"], train["label"], strict=True)
+    }
+    assert one["prompt_hash"][0] in possible
+    assert one["example_hash"] == zero["example_hash"]
+
+
+@pytest.fixture
+def refused(root: Path, run: Callable[..., Any], capsys: pytest.CaptureFixture[str]) -> Callable[[list[str]], str]:
+    """Run a stage that must exit with 2 and leave nothing; returns what it says."""
+
+    def run_refused(command: list[str]) -> str:
+        with pytest.raises(SystemExit) as stopped:
+            run(command)
+        assert stopped.value.code == 2
+        assert not list((root / "out").glob("refused*"))
+        return capsys.readouterr().err
+
+    return run_refused
+
+
+def test_another_arms_folder_is_refused_with_every_difference(
+    refused: Callable[[list[str]], str], arm: Callable[..., Path], tiny_base: Base
+) -> None:
+    command = evaluate("label", "one", arm("encoder"), tiny_base("phi"), "refused", arm="other")
+    said = refused(command)
+    assert "arm.json: study" in said
+    assert "arm.json: arm" in said
+    assert "'encoder'" in said
+    answers = [
+        part.replace("evaluate_nli", "evaluate_answers") for part in evaluate("encoder", "one", arm("encoder"), Path("b"), "refused")
+    ]
+    assert "arm.json: kind" in refused(answers)
+
+
+def test_missing_inputs_and_unknown_names_are_refused(root: Path, refused: Callable[[list[str]], str], tiny_base: Base) -> None:
+    base = tiny_base("roberta")
+    assert "no such file" in refused(evaluate("encoder", "one", root / "models/none", base, "refused"))
+    assert "no test split" in refused(baseline("encoder", "majority", "none", base, "refused"))
+    assert "did you mean 'majority'?" in refused(baseline("encoder", "majorty", "one", base, "refused"))
+    assert "one_shot" in refused(baseline("encoder", "one_shot", "one", base, "refused"))
+
+
+def test_an_empty_split_and_a_truncated_file_are_refused(root: Path, refused: Callable[[list[str]], str], tiny_base: Base) -> None:
+    whole = files.read_parquet(root / "data/one/test.parquet")
+    files.write_parquet(root / "data/empty/test.parquet", whole.slice(0, 0))
+    assert "no row" in refused(baseline("encoder", "majority", "empty", tiny_base("roberta"), "refused"))
+    (root / "data/broken").mkdir(exist_ok=True)
+    (root / "data/broken/test.parquet").write_bytes((root / "data/one/test.parquet").read_bytes()[:-40])
+    assert "not readable as Parquet" in refused(baseline("encoder", "majority", "broken", tiny_base("roberta"), "refused"))
+
+
+def test_a_refusal_as_a_command_is_one_readable_block(root: Path, tiny_base: Base) -> None:
+    ran = in_a_process(root, baseline("encoder", "majorty", "one", tiny_base("roberta"), "refused"))
+    assert ran.returncode == 2
+    assert "Traceback" not in ran.stderr
+    assert "found:" in ran.stderr

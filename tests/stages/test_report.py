@@ -1,0 +1,218 @@
+import html.parser
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import fabricated
+import pytest
+
+from ftbench import files
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def run(root, script, *arguments):
+    return subprocess.run(
+        [sys.executable, REPOSITORY / "stages" / script, *arguments], cwd=root, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    root = tmp_path_factory.mktemp("report")
+    fabricated.write(root)
+    for study in ("snli", "alpaca"):
+        done = run(root, "compare.py", "--study", study, "--out", f"reports/{study}")
+        assert done.returncode == 0, done.stderr
+    files.write_json(root / "reports/accounting.json", fabricated.accounting())
+    for folder in ("data", "reports/snli/predictions", "reports/snli/scores", "reports/snli/costs", "reports/snli/learning"):
+        shutil.rmtree(root / folder)  # git keeps none of it
+    return root
+
+
+@pytest.fixture(scope="module")
+def reported(compared, tmp_path_factory):
+    root = tmp_path_factory.mktemp("reported")
+    shutil.copytree(compared, root, dirs_exist_ok=True)
+    started = time.monotonic()
+    done = run(root, "report.py", "--out", "reports")
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - started < 20
+    return root / "reports"
+
+
+@pytest.fixture
+def root(compared, tmp_path):
+    shutil.copytree(compared, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+def text_of(path):
+    return path.read_text(encoding="utf-8")
+
+
+def test_the_first_page_has_each_studys_question_answer_and_figure(reported):
+    page = text_of(reported / "README.md")
+    metrics = json.loads(text_of(reported / "snli/metrics.json"))["qkv-nf4"]
+    assert "> Which of two models answers best?" in page
+    assert f"`qkv-nf4` does best: {100 * metrics['accuracy']:.1f} %" in page
+    assert "](snli/figures/scores.svg)" in page
+    assert page.index("## snli") < page.index("## alpaca") < page.index("## What the studies claimed")
+
+
+def test_links_and_figures_lead_to_files(reported):
+    for page in reported.rglob("README.md"):
+        for target in re.findall(r"\]\(([^)]+)\)", text_of(page)):
+            assert (page.parent / target).is_file(), f"{page}: {target}"
+
+
+def test_every_table_names_its_scale(reported):
+    for page in reported.rglob("README.md"):
+        lines = text_of(page).splitlines()
+        headers = [index for index, line in enumerate(lines) if re.fullmatch(r"\|[:|-]+\|", line)]
+        assert headers
+        for index in headers:
+            assert "Scale " in lines[index - 3], f"{page}: {lines[index - 3]}"
+
+
+def test_tables_keep_their_columns_whatever_the_data_holds(reported):
+    for page in reported.rglob("README.md"):
+        width = None
+        for line in text_of(page).splitlines():
+            if not line.startswith("|"):
+                width = None
+                continue
+            width = width or line.count("|")
+            assert line.count("|") == width, line
+
+
+def test_hostile_text_comes_out_inert(reported):
+    pages = [*reported.rglob("README.md"), *reported.rglob("*.html"), *reported.rglob("*.svg")]
+    for page in pages:
+        text = text_of(page)
+        assert "<script" not in text.lower(), page
+        assert "<b>" not in text, page
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]", text), page
+    assert "alert(1)" in text_of(reported / "alpaca/README.md")  # shown, not run
+
+
+class Checker(html.parser.HTMLParser):
+    """Notes tags left open, repeated ids, and everything that a page would fetch."""
+
+    VOID = ("meta", "br", "img", "link", "input", "hr")
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.ids, self.fetched, self.scripts = [], [], [], 0
+
+    def handle_starttag(self, tag, attributes):
+        if tag not in self.VOID:
+            self.open.append(tag)
+        self.scripts += tag == "script"
+        for name, value in attributes:
+            if name == "id":
+                self.ids.append(value)
+            if name in ("src", "href", "xlink:href", "data", "action") and not value.startswith("#"):
+                self.fetched.append(value)
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in self.VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_html_page_is_whole_and_fetches_nothing(reported):
+    checker = Checker()
+    page = text_of(reported / "index.html")
+    checker.feed(page)
+    assert checker.open == []
+    assert checker.fetched == []
+    assert checker.scripts == 0
+    assert len(checker.ids) == len(set(checker.ids))
+    assert "prefers-color-scheme: dark" in page
+    assert page.count("<svg ") == 8  # a figure of each study in front, three on its own section
+    assert "url(#" not in re.sub(r"url\(#(" + "|".join(map(re.escape, checker.ids)) + r")\)", "", page)
+
+
+def test_figures_are_svg_without_a_date_and_with_their_labels_as_text(reported):
+    for path in reported.rglob("*.svg"):
+        ElementTree.parse(path)  # noqa: S314  our own files
+        assert "dc:date" not in text_of(path)
+    assert "qkv-unquantised" in text_of(reported / "snli/figures/scores.svg")
+
+
+def test_the_same_files_give_the_same_bytes(reported, root):
+    assert run(root, "report.py", "--out", "reports").returncode == 0
+    written = [path for path in reported.rglob("*") if path.is_file()]
+    assert len(written) > 15
+    for path in written:
+        assert path.read_bytes() == (root / "reports" / path.relative_to(reported)).read_bytes(), path
+
+
+def test_the_ledger_has_an_entry_for_every_claim_and_the_page_shows_it(reported):
+    book = json.loads(text_of(reported / "ledger.json"))
+    page = text_of(reported / "README.md")
+    assert len(book["claims"]) == 85
+    assert book["claims"]["adapter_qkv_share"]["verdict"] == "holds"
+    assert book["claims"]["adapter_qkv_trainable"]["verdict"] == "contradicted"
+    assert book["claims"]["qlora_lifts_accuracy"]["verdict"] == "holds"
+    assert book["claims"]["qlora_lifts_accuracy"]["evidence"] == ["reports/snli/comparison.json#tests"]
+    assert all(f"`{name}`" in page for name in book["claims"])
+    assert f"{book['verdicts']['holds']} holds" in page
+
+
+def test_a_studys_page_shows_what_the_studies_lacked(reported):
+    page = text_of(reported / "snli/README.md")
+    for heading in (
+        "Results",
+        "Differences",
+        "Shallow controls",
+        "Cost",
+        "Learning curves",
+        "Confusion",
+        "Genres",
+        "Failure cases",
+        "Provenance",
+    ):
+        assert f"# {heading}" in page
+    assert "Cannot be told apart: `qkv-nf4` and `qkv-unquantised`." in page
+    answers = text_of(reported / "alpaca/README.md")
+    assert "1. What is the capital city of Australia?" in answers
+    assert answers.count("| `bloom_3b-study` ") >= 3
+
+
+def test_a_study_that_did_not_run_is_named(root):
+    shutil.rmtree(root / "reports/alpaca")
+    assert run(root, "report.py", "--out", "reports").returncode == 0
+    page = text_of(root / "reports/README.md")
+    assert "## What did not run" in page
+    assert "`alpaca`" in page[page.index("## What did not run") :]
+
+
+def test_a_broken_file_stops_the_report_with_its_name_and_leaves_no_page(root):
+    (root / "reports/snli/comparison.json").write_text("{", encoding="utf-8")
+    done = run(root, "report.py", "--out", "reports")
+    assert done.returncode == 2
+    assert "reports/snli/comparison.json" in done.stderr
+    assert not (root / "reports/README.md").exists()
+
+
+def test_the_report_starts_without_torch_and_needs_only_two_keys_of_params(root):
+    script = (
+        "import runpy, sys\n"
+        "sys.argv = ['report.py', '--out', 'reports']\n"
+        f"runpy.run_path({str(REPOSITORY / 'stages/report.py')!r}, run_name='__main__')\n"
+        "slow = {'torch', 'transformers', 'datasets', 'evaluate', 'sklearn', 'pandas'}\n"
+        "print(sorted({name.split('.')[0] for name in sys.modules} & slow))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"

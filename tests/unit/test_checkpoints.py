@@ -1,0 +1,318 @@
+"""Real checkpoints from local folders and from a warm cache; the hub's protocol itself is tested elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from ftbench import checkpoints, files, weights
+from ftbench.errors import UserError
+from ftbench.schema import FileModel, HubModel
+
+Tiny = Callable[[str], Path]
+REVISION = "0123456789abcdef0123456789abcdef01234567"
+FILES = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+
+
+@pytest.fixture
+def folder(tiny_base: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkpoint's folder as a publisher has it, to be spoilt at will."""
+    monkeypatch.chdir(tmp_path)
+    copy = tmp_path / "published"
+    copy.mkdir()
+    for name in FILES:
+        shutil.copyfile(tiny_base("llama") / name, copy / name)
+    return copy
+
+
+def pinned(folder: Path) -> FileModel:
+    there = [{"path": path.name, "sha256": files.sha256_file(path)} for path in sorted(folder.iterdir())]
+    return FileModel.model_validate({"source": "file", "architecture": "llama", "licence": "MIT", "path": str(folder), "files": there})
+
+
+def edit(path: Path, **changes: Any) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_a_folder_as_pinned_is_taken_and_described(folder: Path, tiny_base: Tiny) -> None:
+    assert checkpoints.from_folder("llama_3_8b", pinned(folder)) == folder
+    facts = checkpoints.verify("llama_3_8b", "llama", folder)
+    assert facts["num_parameters"] == files.read_json(tiny_base("llama") / "manifest.json")["num_parameters"]
+    assert (facts["encoder"], facts["num_tokens"]) == (False, facts["vocab_size"])
+    assert set(facts["files"]) == set(FILES)
+
+
+def test_an_encoder_is_known_as_one(tiny_base: Tiny) -> None:
+    assert checkpoints.verify("roberta_large", "roberta", tiny_base("roberta"))["encoder"] is True
+
+
+def test_every_changed_missing_and_unlisted_file_is_named_at_once(folder: Path) -> None:
+    model = pinned(folder)
+    edit(folder / "config.json", hidden_act="relu")
+    (folder / "tokenizer.json").unlink()
+    (folder / "added_tokens.json").write_text("{}")
+    with pytest.raises(UserError) as refusal:
+        checkpoints.from_folder("llama_3_8b", model)
+    found = {Path(problem.where).name: problem.found for problem in refusal.value.problems}
+    assert "the file has changed" in found["config.json"]
+    assert found["tokenizer.json"] == "no such file"
+    assert "has no sha256" in found["added_tokens.json"]
+    assert found["published"].startswith("no tokenizer")
+
+
+def test_a_missing_folder_is_refused(tmp_path: Path, folder: Path) -> None:
+    model = pinned(folder).model_copy(update={"path": str(tmp_path / "nowhere")})
+    with pytest.raises(UserError, match="no such folder"):
+        checkpoints.from_folder("llama_3_8b", model)
+
+
+def test_a_file_outside_the_folder_is_refused(folder: Path) -> None:
+    model = pinned(folder)
+    model.files[0] = model.files[0].model_copy(update={"path": "../secret"})
+    with pytest.raises(UserError, match="a path that leaves the folder"):
+        checkpoints.from_folder("llama_3_8b", model)
+
+
+def test_an_architecture_other_than_the_named_one_is_refused(folder: Path) -> None:
+    with pytest.raises(UserError, match=r"(?s)model_type llama.*allowed: phi.*models\.phi_2\.architecture"):
+        checkpoints.verify("phi_2", "phi", folder)
+
+
+def test_truncated_weights_are_refused(folder: Path) -> None:
+    content = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(content[: len(content) // 2])
+    with pytest.raises(UserError, match=r"cannot be read as safetensors \(truncated\?\)"):
+        checkpoints.verify("llama_3_8b", "llama", folder)
+
+
+def test_weights_that_are_not_numbers_are_refused_by_name(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    tensors["model.norm.weight"][3] = float("nan")
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UserError, match=r"model\.norm\.weight holds values that are not numbers"):
+        checkpoints.verify("llama_3_8b", "llama", folder)
+
+
+def test_a_tokenizer_larger_than_the_embedding_is_refused(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    tensors["model.embed_tokens.weight"] = tensors["model.embed_tokens.weight"][:-5].clone()
+    rows = tensors["model.embed_tokens.weight"].shape[0]
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UserError, match=f"{rows + 5} tokens\n.*at most {rows}, the rows of the embedding"):
+        checkpoints.verify("llama_3_8b", "llama", folder)
+
+
+def test_a_tokenizer_without_a_pad_token_is_padded_with_end_of_sequence(folder: Path) -> None:
+    edit(folder / "tokenizer_config.json", pad_token=None)
+    assert checkpoints.verify("llama_3_8b", "llama", folder)["num_tokens"] > 0
+
+
+def test_a_tokenizer_with_nothing_to_pad_with_is_refused(folder: Path) -> None:
+    edit(folder / "tokenizer_config.json", pad_token=None, eos_token=None, unk_token=None)
+    with pytest.raises(UserError, match=r"llama_3_8b: tokenizer\n.*without a pad token"):
+        checkpoints.verify("llama_3_8b", "llama", folder)
+
+
+def test_a_broken_tokenizer_is_refused(folder: Path) -> None:
+    (folder / "tokenizer.json").write_text("{")
+    with pytest.raises(UserError, match=r"llama_3_8b: tokenizer in .*\n.*cannot be read"):
+        checkpoints.verify("llama_3_8b", "llama", folder)
+
+
+def test_a_configuration_that_is_not_json_is_refused(folder: Path) -> None:
+    (folder / "config.json").write_text("{")
+    with pytest.raises(UserError, match="not a model's configuration"):
+        checkpoints.verify("llama_3_8b", "llama", folder)
+
+
+def test_a_folder_of_safetensors_is_used_where_it_is(folder: Path) -> None:
+    assert checkpoints.with_safetensors(folder, "key") == folder
+    assert not weights.CONVERTED.exists()
+
+
+def as_pytorch(folder: Path, shards: int) -> dict[str, torch.Tensor]:
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    if shards == 1:
+        torch.save(tensors, folder / "pytorch_model.bin")
+        return tensors
+    names = sorted(tensors)
+    parts = {f"pytorch_model-0000{part + 1}-of-00002.bin": names[part::2] for part in range(2)}
+    for file, held in parts.items():
+        torch.save({name: tensors[name] for name in held}, folder / file)
+    index = {name: file for file, held in parts.items() for name in held}
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": index}))
+    return tensors
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_pytorch_weights_are_converted_once_without_changing_a_value(folder: Path, shards: int) -> None:
+    from transformers import AutoModelForCausalLM
+
+    tensors = as_pytorch(folder, shards)
+    converted = checkpoints.with_safetensors(folder, "key")
+    assert converted == weights.CONVERTED / "key"
+    assert not list(converted.glob("*.bin*"))
+    loaded = AutoModelForCausalLM.from_pretrained(converted, local_files_only=True).state_dict()
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in tensors.items())
+    assert checkpoints.verify("open_llama_3b", "llama", converted)["num_parameters"] == sum(tensor.numel() for tensor in tensors.values())
+    before = [(path.name, path.stat().st_mtime_ns) for path in sorted(converted.iterdir())]
+    checkpoints.with_safetensors(folder, "key")
+    assert [(path.name, path.stat().st_mtime_ns) for path in sorted(converted.iterdir())] == before
+
+
+class Intruder:
+    """A pickle that would run code when it is read."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.write_text, (Path("intruded"), "yes"))
+
+
+def test_a_pytorch_file_that_would_run_code_is_refused_and_nothing_runs(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    torch.save({"weight": Intruder()}, folder / "pytorch_model.bin")
+    with pytest.raises(UserError, match="the restricted loader rejects it"):
+        checkpoints.with_safetensors(folder, "key")
+    assert not Path("intruded").exists()
+    assert not (weights.CONVERTED / "key").exists()
+
+
+@pytest.mark.parametrize("content", [pickle.dumps([1, 2]), b"not a pickle", b""])
+def test_a_pytorch_file_that_holds_no_tensors_is_refused(folder: Path, content: bytes) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(content)
+    with pytest.raises(UserError, match="the restricted loader rejects it"):
+        checkpoints.with_safetensors(folder, "key")
+
+
+def test_an_index_that_leaves_the_folder_is_refused(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "../other.safetensors"}}))
+    with pytest.raises(UserError, match="a weight file outside the folder"):
+        weights.find(folder, weights.SAFETENSORS)
+
+
+def test_an_index_with_a_missing_shard_is_no_checkpoint(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
+    index = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": index}))
+    with pytest.raises(UserError, match="no weights"):
+        checkpoints.from_folder("llama_3_8b", pinned(folder))
+
+
+# ---- the hub ----
+
+
+def hub_model(**changes: Any) -> HubModel:
+    content = {
+        "source": "hub",
+        "architecture": "llama",
+        "licence": "MIT",
+        "gated": True,
+        "repository": "someone/model",
+        "revision": REVISION,
+        "dimensions": {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 600},
+    }
+    return HubModel.model_validate({**content, **changes})
+
+
+@pytest.fixture
+def cache(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The hub's cache with the checkpoint in it, laid out as huggingface_hub does; any download fails the test."""
+
+    def no_request(*_: Any, **__: Any) -> str:
+        raise AssertionError("a request to the hub")
+
+    root = tmp_path / "cache"
+    repository = root / "models--someone--model"
+    snapshot = repository / "snapshots" / REVISION
+    snapshot.mkdir(parents=True)
+    (repository / "blobs").mkdir()
+    for path in folder.iterdir():
+        content = path.read_bytes()
+        git = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+        name = files.sha256_file(path) if path.suffix == ".safetensors" else git
+        (repository / "blobs" / name).write_bytes(content)
+        (snapshot / path.name).symlink_to(repository / "blobs" / name)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(root))
+    monkeypatch.setattr("huggingface_hub.snapshot_download", no_request)
+    return snapshot
+
+
+def test_a_warm_cache_needs_no_request(cache: Path) -> None:
+    assert checkpoints.from_hub("llama_3_8b", hub_model()) == cache
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json"])
+def test_a_cached_file_that_differs_from_what_was_published_is_refused(cache: Path, name: str) -> None:
+    with (cache / name).open("r+b") as stream:
+        stream.seek(-3, 2)
+        stream.write(b"\xff")
+    with pytest.raises(UserError, match=f"{name}\n.*hash [0-9a-f]+\n.*as the hub published it"):
+        checkpoints.from_hub("llama_3_8b", hub_model())
+
+
+def refusing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception) -> None:
+    def refuse(*_: Any, **__: Any) -> str:
+        raise error
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "empty"))
+    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
+
+
+def hub_error(kind: str, status: int) -> Exception:
+    import httpx2
+    from huggingface_hub import errors
+
+    request = httpx2.Request("GET", "https://huggingface.co/someone/model")
+    return getattr(errors, kind)("refused", response=httpx2.Response(status, request=request))
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "message"),
+    [
+        ("GatedRepoError", 403, r"(?s)a gated repository.*accept its licence at https://huggingface.co/someone/model.*HF_TOKEN"),
+        ("RepositoryNotFoundError", 404, r"(?s)someone/model at 0123.*no such repository"),
+        ("RevisionNotFoundError", 404, r"(?s)someone/model at 0123.*no such revision"),
+    ],
+)
+def test_what_the_hub_refuses_is_said_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str, status: int, message: str
+) -> None:
+    refusing(monkeypatch, tmp_path, hub_error(kind, status))
+    with pytest.raises(UserError, match=message):
+        checkpoints.from_hub("llama_3_8b", hub_model())
+
+
+def test_no_network_and_no_cache_is_said_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from huggingface_hub import errors
+
+    refusing(monkeypatch, tmp_path, errors.LocalEntryNotFoundError("offline"))
+    with pytest.raises(UserError, match=r"(?s)the hub cannot be reached.*source: file"):
+        checkpoints.from_hub("llama_3_8b", hub_model())
+
+
+def test_code_and_pickles_are_not_asked_for_where_there_are_safetensors(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cache: Path
+) -> None:
+    asked: list[list[str]] = []
+
+    def download(repository: str, revision: str, allow_patterns: list[str]) -> str:
+        assert (repository, revision) == ("someone/model", REVISION)
+        asked.append(allow_patterns)
+        return str(cache)
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "empty"))
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    assert checkpoints.from_hub("llama_3_8b", hub_model()) == cache
+    assert len(asked) == 1
+    assert not [pattern for pattern in asked[0] if pattern.endswith((".py", ".bin", ".pth", ".pt"))]

@@ -1,0 +1,215 @@
+"""Neither batch size nor padding nor the neighbours in a batch change what a model says, for every architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ftbench import adapters, bases, inference, models, text
+from ftbench.errors import UserError
+from ftbench.schema import PromptAdapter, Quantization
+
+DECODERS = ("phi", "llama", "bloom", "falcon")
+TEXTS = [
+    "A man is sleeping.",
+    "Two dogs are running. No dog is sleeping. There are 12 children and 40 apples in the house.",
+    "No",
+    "A woman is riding a bike in the park. The woman is outdoors. Relation:",
+    "What is the capital of France? Paris, maybe.",
+    "A boy is not eating. Relation:",
+]
+NF4 = Quantization(bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=False, bnb_4bit_compute_dtype="float32")
+TOLERANCE = 1e-4
+
+Base = Callable[[str], Path]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def sharpened(model: Any) -> Any:
+    """Larger weights, so that a tiny random model's predictions differ enough between inputs to be wrong about."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim == 2 and parameter.is_floating_point():
+                parameter.mul_(2)
+    return model
+
+
+def one_by_one(model: Any, features: list[Any], read: Callable[[Any], Any]) -> np.ndarray:
+    """The reference: each example alone, without padding or attention mask, through the model itself."""
+    model.eval()
+    with torch.inference_mode():
+        return np.stack([read(model(torch.tensor([feature["input_ids"]])).logits[0]).double().numpy() for feature in features])
+
+
+def assert_unchanged(function: Callable[[list[Any], int], np.ndarray], features: list[Any], expected: np.ndarray) -> None:
+    for batch_size in (1, 2, 4, len(features)):
+        got = function(features, batch_size)
+        np.testing.assert_allclose(got, expected, atol=TOLERANCE)
+        if got.ndim == 2:
+            assert (got.argmax(axis=1) == expected.argmax(axis=1)).all()
+    turned = function(features[::-1], 4)[::-1]
+    np.testing.assert_allclose(turned, expected, atol=TOLERANCE)
+
+
+def test_an_encoders_predictions_do_not_depend_on_the_batch(tiny_base: Base) -> None:
+    model, tokenizer = sharpened(models.load_encoder(tiny_base("roberta"), seed=1)), bases.load_tokenizer(tiny_base("roberta"))
+    features = text.encode_pairs(tokenizer, TEXTS, TEXTS[::-1], 128).features
+    expected = one_by_one(model, features, lambda logits: logits.log_softmax(-1))
+    assert expected.std(axis=0).min() > 1e-3  # inputs are told apart
+    assert_unchanged(lambda batch, size: inference.classify(model, tokenizer, batch, size), features, expected)
+    np.testing.assert_allclose(np.exp(expected).sum(axis=1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("architecture", DECODERS)
+def test_a_decoder_heads_predictions_do_not_depend_on_the_batch(architecture: str, tiny_base: Base) -> None:
+    base = tiny_base(architecture)
+    model, tokenizer = sharpened(models.load_decoder_head(base, None, "last", seed=1)), bases.load_tokenizer(base)
+    features = text.encode_prompts(tokenizer, TEXTS, 128).features
+    alone = np.concatenate([inference.classify(model, tokenizer, [feature], 1) for feature in features])
+    assert alone.std(axis=0).min() > 1e-3
+    assert_unchanged(lambda batch, size: inference.classify(model, tokenizer, batch, size), features, alone)
+
+
+@pytest.mark.parametrize("architecture", DECODERS)
+def test_label_likelihoods_do_not_depend_on_the_batch(architecture: str, tiny_base: Base) -> None:
+    base = tiny_base(architecture)
+    model, tokenizer = sharpened(models.load_decoder(base, None)), bases.load_tokenizer(base)
+    words = [" neutral", " yes", " no"]
+    features = text.encode_prompts(tokenizer, TEXTS, 128).features
+    ids = text.answer_tokens(tokenizer, TEXTS[0], words)
+    assert [len(tokens) for tokens in ids] == [1, 1, 1]
+    expected = one_by_one(model, features, lambda logits: logits[-1].log_softmax(-1)[[tokens[0] for tokens in ids]])
+    assert expected.std(axis=0).min() > 1e-3
+    assert_unchanged(lambda batch, size: inference.score_labels(model, tokenizer, batch, words, size), features, expected)
+
+
+@pytest.mark.parametrize("architecture", DECODERS)
+def test_answer_losses_do_not_depend_on_the_batch(architecture: str, tiny_base: Base) -> None:
+    base = tiny_base(architecture)
+    model, tokenizer = sharpened(models.load_decoder(base, None)), bases.load_tokenizer(base)
+    features = text.encode_answers(tokenizer, TEXTS, TEXTS[::-1], 128).features
+    expected = []
+    for feature in features:
+        with torch.inference_mode():
+            scores = model.eval()(torch.tensor([feature["input_ids"]])).logits[0].double().log_softmax(-1)
+        answer = [(place, token) for place, token in enumerate(feature["labels"]) if token != text.IGNORED]
+        expected.append(-sum(float(scores[place - 1, token]) for place, token in answer))
+    losses = np.array(expected)
+    for batch_size in (1, 4, 6):
+        np.testing.assert_allclose(inference.answer_loss(model, tokenizer, features, batch_size), losses, rtol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", DECODERS)
+def test_generated_answers_do_not_depend_on_the_batch(architecture: str, tiny_base: Base) -> None:
+    base = tiny_base(architecture)
+    model, tokenizer = sharpened(models.load_decoder(base, None)), bases.load_tokenizer(base)
+    features = text.encode_prompts(tokenizer, TEXTS, 128).features
+    greedy = []
+    for feature in features:  # the reference: the whole sequence again for each token, no cache and no padding
+        ids = list(feature["input_ids"])
+        while len(ids) < len(feature["input_ids"]) + 12:
+            with torch.inference_mode():
+                ids.append(int(model.eval()(torch.tensor([ids])).logits[0, -1].argmax()))
+            if ids[-1] == tokenizer.eos_token_id:
+                break
+        greedy.append(ids[len(feature["input_ids"]) :])
+    texts = [tokenizer.decode(tokens, skip_special_tokens=True).strip() for tokens in greedy]
+    assert len(set(texts)) > 1
+    for batch_size in (1, 4, 6):
+        answers = inference.generate(model, tokenizer, features, batch_size, 12)
+        assert [answer.text for answer in answers] == texts
+        assert [answer.stopped for answer in answers] == [tokens[-1] == tokenizer.eos_token_id for tokens in greedy]
+
+
+def test_an_answer_stops_at_the_end_of_sequence_and_says_so(tiny_base: Base) -> None:
+    base = tiny_base("llama")
+    model, tokenizer = models.load_decoder(base, None), bases.load_tokenizer(base)
+    features = text.encode_prompts(tokenizer, TEXTS[:2], 128).features
+    always = torch.zeros(model.config.vocab_size)
+    always[tokenizer.eos_token_id] = 100
+    handle = model.lm_head.register_forward_hook(lambda module, inputs, output: output + always)
+    assert inference.generate(model, tokenizer, features, 2, 5) == [inference.Answer("", 0, True)] * 2
+    handle.remove()
+    always = -always
+    model.lm_head.register_forward_hook(lambda module, inputs, output: output + always)
+    assert [(answer.num_tokens, answer.stopped) for answer in inference.generate(model, tokenizer, features, 2, 5)] == [(5, False)] * 2
+
+
+@pytest.mark.parametrize("architecture", ["phi", "falcon"])
+def test_four_bit_predictions_do_not_depend_on_the_batch(architecture: str, tiny_base: Base) -> None:
+    base = tiny_base(architecture)
+    model, tokenizer = models.load_decoder(base, NF4), bases.load_tokenizer(base)
+    assert models.num_4bit_layers(model) > 0
+    features = text.encode_prompts(tokenizer, TEXTS, 128).features
+    words = [" neutral", " yes", " no"]
+    alone = inference.score_labels(model, tokenizer, features, words, 1)
+    assert_unchanged(lambda batch, size: inference.score_labels(model, tokenizer, batch, words, size), features, alone)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "roberta"])
+def test_predictions_under_virtual_tokens_do_not_depend_on_the_batch(architecture: str, tiny_base: Base) -> None:
+    base, encoder = tiny_base(architecture), architecture == "roberta"
+    plain = models.load_encoder(base, seed=1) if encoder else models.load_decoder(base, None)
+    settings = PromptAdapter(num_virtual_tokens=5, encoder_reparameterization_type="MLP", encoder_hidden_size=16)
+    model = adapters.prompt_encoder(sharpened(plain), settings, seed=1, task="SEQ_CLS" if encoder else "CAUSAL_LM")
+    tokenizer = bases.load_tokenizer(base)
+    if encoder:
+        features = text.encode_pairs(tokenizer, TEXTS, TEXTS[::-1], 100).features
+        expected = one_by_one(model, features, lambda logits: logits.log_softmax(-1))
+        assert_unchanged(lambda batch, size: inference.classify(model, tokenizer, batch, size), features, expected)
+        return
+    features = text.encode_prompts(tokenizer, TEXTS, 100).features
+    words = [" neutral", " yes", " no"]
+    ids = [tokens[0] for tokens in text.answer_tokens(tokenizer, TEXTS[0], words)]
+    expected = one_by_one(model, features, lambda logits: logits[-1].log_softmax(-1)[ids])
+    assert_unchanged(lambda batch, size: inference.score_labels(model, tokenizer, batch, words, size), features, expected)
+
+
+def test_labels_of_several_tokens_are_scored_as_sequences(tiny_base: Base) -> None:
+    base = tiny_base("phi")
+    model, tokenizer = sharpened(models.load_decoder(base, None)), bases.load_tokenizer(base)
+    words = [" neutral", " not neutral", " the capital of France"]
+    assert [len(tokens) > 1 for tokens in text.answer_tokens(tokenizer, TEXTS[0], words)] == [False, True, True]
+    features = text.encode_prompts(tokenizer, TEXTS[:3], 128).features
+    scored = inference.score_labels(model, tokenizer, features, words, 2)
+    for column, word in enumerate(words):
+        answers = text.encode_answers(tokenizer, TEXTS[:3], [word] * 3, 128, end=False).features
+        np.testing.assert_allclose(scored[:, column], -inference.answer_loss(model, tokenizer, answers, 1), atol=TOLERANCE)
+    single = inference.score_labels(model, tokenizer, features, words[:1], 2)
+    np.testing.assert_allclose(scored[:, :1], single, atol=TOLERANCE)
+
+
+def test_decoders_are_padded_left_and_encoders_right(tiny_base: Base) -> None:
+    features = [{"input_ids": [5, 6, 7]}, {"input_ids": [8]}]
+    left = inference.pad(features, bases.load_tokenizer(tiny_base("phi")), "cpu")
+    right = inference.pad(features, bases.load_tokenizer(tiny_base("roberta")), "cpu")
+    assert left["attention_mask"].tolist() == [[1, 1, 1], [0, 0, 1]]
+    assert right["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
+    assert left["input_ids"][1, -1] == right["input_ids"][1, 0] == 8
+
+
+def test_evaluating_leaves_a_model_in_the_mode_it_was_in(tiny_base: Base) -> None:
+    base = tiny_base("roberta")
+    model, tokenizer = models.load_encoder(base, seed=1).train(), bases.load_tokenizer(base)
+    features = text.encode_pairs(tokenizer, TEXTS[:2], TEXTS[:2], 64).features
+    assert (inference.classify(model, tokenizer, features, 2) == inference.classify(model, tokenizer, features, 2)).all()  # without dropout
+    assert model.training
+
+
+def test_no_examples_and_no_pad_token_are_refused(tiny_base: Base) -> None:
+    base = tiny_base("roberta")
+    model, tokenizer = models.load_encoder(base, seed=1), bases.load_tokenizer(base)
+    with pytest.raises(UserError, match="no example"):
+        inference.classify(model, tokenizer, [], 4)
+    tokenizer.pad_token = None
+    with pytest.raises(UserError, match="no pad token"):
+        inference.classify(model, tokenizer, [{"input_ids": [5]}], 4)

@@ -1,0 +1,83 @@
+from ftbench import figures, report, tables
+from ftbench.report_data import Study, answer
+from ftbench.tables import Figure, Heading, Paragraph, Quote, Table
+
+
+def study(groups, ranked, entries, metric="accuracy", reference=None, bases=None, shallow=None):
+    comparison = {
+        "scale": "offline",
+        "question": "?",
+        "primary_metric": metric,
+        "lower_is_better": metric == "bits_per_byte",
+        "reference": reference,
+        "groups": groups,
+        "ranked": ranked,
+        "bases": bases or dict.fromkeys(ranked),
+        "shallow": shallow or {},
+        "entries": entries,
+    }
+    return Study("s", {}, comparison, {}, {})
+
+
+def entry(mean):
+    return {"mean": mean, "low": mean - 0.01, "high": mean + 0.01, "trained": True, "by_seed": [mean], "seed_se": None, "item_se": 0.005}
+
+
+def test_the_answer_names_the_best_what_it_is_not_told_from_its_base_and_the_best_control():
+    entries = {"a": entry(0.8), "b": entry(0.79), "full": entry(0.7), "zero_shot": entry(0.4)}
+    shallow = {"majority": entry(0.33), "overlap": entry(0.45)}
+    one = study([["a", "b"], ["full"]], ["a", "b", "full"], entries, reference="full", bases={"a": "zero_shot"}, shallow=shallow)
+    assert answer(one) == (
+        "`a` does best: 80.0 % (79.0–81.0), not told apart from `b`; the reference `full` 70.0 %; its base `zero_shot` 40.0 %; "
+        "the best shallow control `overlap` 45.0 %."
+    )
+
+
+def test_a_study_of_controls_is_answered_beside_the_arm_that_it_is_about():
+    whole = study([["full"]], ["full"], {"full": entry(0.8)}, reference="full")
+    controls = study([["alone"]], ["alone"], {"alone": entry(0.5)})
+    assert answer(controls, whole) == "`alone` reaches 50.0 % (49.0–51.0); `full` of `s` 80.0 %."
+
+
+def test_bits_per_byte_are_best_when_fewest():
+    one = study([["a"], ["b"]], ["a", "b"], {"a": entry(0.5), "b": entry(0.9)}, metric="bits_per_byte")
+    assert answer(one) == "`a` needs the fewest bits per byte: 0.500 (0.490–0.510)."
+    assert one.order() == ["a", "b"]
+
+
+def test_only_names_in_backticks_of_our_own_text_become_markup_in_html():
+    page = report.html_page([("x", "Title <x>", [Paragraph("`a` & <i>b</i>"), Quote("`q` <b>"), Heading("H <h>", 2)])])
+    assert "<p><code>a</code> &amp; &lt;i&gt;b&lt;/i&gt;</p>" in page
+    assert "<blockquote>`q` &lt;b&gt;</blockquote>" in page
+    assert "Title &lt;x&gt;" in page
+    assert "H &lt;h&gt;" in page
+
+
+def test_cells_are_escaped_in_html_and_control_characters_are_gone():
+    page = report.html_page([("x", "T", [Table("cap <c>", ["<h>"], [["\x1b[31m<td>\u202e"]])])])
+    assert "<code>[31m&lt;td&gt;</code>" in page
+    assert "cap &lt;c&gt;" in page
+    assert '<th scope="col">&lt;h&gt;</th>' in page
+
+
+def test_an_inline_drawing_keeps_its_references_within_itself():
+    svg = (
+        '<?xml version="1.0"?>\n<svg width="1"><metadata>m</metadata><g id="a"><use xlink:href="#b"/></g><path clip-path="url(#c)"/></svg>'
+    )
+    assert figures.inline(svg, "p", 'a "b" <c>') == (
+        '<svg role="img" aria-label="a &#34;b&#34; &lt;c&gt;" width="1"><g id="p-a"><use xlink:href="#p-b"/></g>'
+        '<path clip-path="url(#p-c)"/></svg>'
+    )
+
+
+def test_figures_are_the_same_bytes_each_time_and_survive_odd_curves():
+    lines = {"loss": {"one": [(0.0, 1.0), (1.0, 0.5)], "flat": [(0.0, 0.5)], "none": []}}
+    assert figures.lines(lines, "epoch") == figures.lines(lines, "epoch")
+    assert "<svg" in figures.lines({"loss": {"none": []}}, "epoch")
+    assert figures.learning_rates({"arm": []}).startswith("<?xml")
+
+
+def test_markdown_and_html_show_the_same_numbers():
+    blocks = [Table("t. Scale offline.", ["name", "score"], [["a", "76.3 %"]]), Figure("f.svg", "alt", "<svg></svg>")]
+    assert "76.3 %" in tables.markdown(blocks)
+    assert "76.3 %" in report.html_page([("x", "T", blocks)])
