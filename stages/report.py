@@ -1,7 +1,8 @@
 """Write the report and the ledger from the files that git keeps.
 
 Reads params.yaml and, under --out, accounting.json and each study's metrics.json, comparison.json, cost.json, curves/ and answers.json.
-Writes README.md, index.html, ledger.json, and each study's README.md and figures/. The same files give the same bytes.
+Writes README.md, index.html, ledger.json, figures/overview.svg, and each study's README.md and figures/. The same files give the same
+bytes.
 Parameters: `scale` and `studies`.
 Example: python stages/report.py --out reports
 """
@@ -22,7 +23,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 def outs(out: Path) -> list[Path]:
     """What a failed run must not leave half made: pages, the ledger and figures, and nothing that it reads."""
-    pages = [out / "README.md", out / "index.html", out / "ledger.json"]
+    pages = [out / "README.md", out / "index.html", out / "ledger.json", out / "figures"]
     return pages + [
         study / name for study in (out.iterdir() if out.is_dir() else []) for name in ("README.md", "figures") if (study / name).exists()
     ]

@@ -28,9 +28,9 @@ def main(job: arms.Job) -> None:
     from ftbench import heads, models, training  # slow to import: only once settings and data are known to be good
 
     with costs.measure(job.resources) as cost:
-        assert isinstance(job.settings.adapter, schema.StudyLayer)
-        assert job.settings.token is not None
         settings, head_seed = job.settings, job.derived_seed("head")
+        assert isinstance(settings.adapter, schema.StudyLayer)
+        assert settings.token is not None
         model = models.load_decoder_head(job.base, settings.quantization, settings.token, head_seed, arms.dtype(settings))
         heads.add_study_layers(model, settings.adapter, job.derived_seed("adapter"))
         validate = training.validate_head(tokenizer, held_out.features, validation["label"], job.eval_batch_size)

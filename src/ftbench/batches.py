@@ -13,8 +13,9 @@ from typing import Any
 
 import torch
 
-MASKED_SHARE = 0.15
-MASKED_SHARE_RESTATED = 0.40  # in the second sentence of a restatement, which can be told from the first
+MASKED_SHARE = 0.20
+MASKED_SHARE_TOLD = 0.50  # in a second sentence that can be told from the first
+TOLD_KINDS = ("restatement", "comment")
 IGNORED = -100
 GROUP = 32  # batches sorted by length together
 _LINE_END = re.compile(r"\n+")
@@ -54,14 +55,14 @@ class MaskedCorpus:
 def encode_masked(tokenizer: Any, texts: Sequence[str], kinds: Sequence[str], max_length: int) -> MaskedCorpus:
     """Encode documents as one segment or, as a pair of sentences is encoded in fine-tuning, as two; cut at `max_length` tokens.
 
-    Masking takes 0.15 of the tokens, 0.40 in the second segment of a document of kind "restatement", and never a special token.
+    Masking takes 0.20 of the tokens, 0.50 in the second segment of a document of TOLD_KINDS, and never a special token.
     """
     rows: list[torch.Tensor] = []
     shares: list[torch.Tensor] = []
     inputs = [tuple(parts) if len(parts) == 2 else parts[0] for parts in map(sentences, texts)]
     encodings = tokenizer.backend_tokenizer.encode_batch(inputs)
     for encoding, kind in zip(encodings, kinds, strict=True):
-        second = MASKED_SHARE_RESTATED if kind == "restatement" else MASKED_SHARE
+        second = MASKED_SHARE_TOLD if kind in TOLD_KINDS else MASKED_SHARE
         by_segment = (MASKED_SHARE, second)
         share = [0.0 if segment is None else by_segment[segment] for segment in encoding.sequence_ids]
         rows.append(torch.tensor(encoding.ids[:max_length], dtype=torch.int32))

@@ -66,8 +66,8 @@ def _studies(raw: Raw, root: Path, found: list[Problem]) -> dict[str, schema.Stu
 def _design(name: str, study: schema.Study, root: Path) -> list[Problem]:
     found = []
     keys = ("studies", name)
-    if name in ("datasets", "models") or not re.fullmatch(r"[a-z0-9_]+", name):
-        found.append(Problem(params.at(*keys), name, "a name of a-z, 0-9 and _ that is not datasets or models"))
+    if name in ("datasets", "models", "figures") or not re.fullmatch(r"[a-z0-9_]+", name):
+        found.append(Problem(params.at(*keys), name, "a name of a-z, 0-9 and _ that is not datasets, models or figures"))
     for factor, levels in study.factors.items():
         for level in levels:
             if level in RESERVED:

@@ -13,7 +13,8 @@ from ftbench.errors import UserError
 
 def _check(arguments: argparse.Namespace) -> None:
     raw = params.read(arguments.params)
-    studies = checks.everything(raw, arguments.params.parent)
+    beside = arguments.params.parent
+    studies = checks.everything(raw, beside if (beside / "stages").is_dir() else Path())  # an example lies elsewhere than the scripts
     for name, study in studies.items():
         arms = len(grid.arms(study))
         print(f"{name}: {arms} arms x {len(study.seeds)} seeds, {len(study.baselines)} baselines")

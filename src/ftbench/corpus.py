@@ -12,17 +12,22 @@ import random
 from collections.abc import Iterator, Sequence
 
 from ftbench import lexicon
-from ftbench.pairs import EXTRAS, belongs_to
+from ftbench.pairs import EXTRAS, belongs_to, related
 from ftbench.sentences import Participant, Sentence, sentence
 from ftbench.worlds import ENTAILMENT, Detail, details, relation
 
-KINDS = {"restatement": 11, "continuation": 4, "taxonomy": 1, "form": 4}  # weights
+KINDS = {"restatement": 8, "continuation": 2, "taxonomy": 1, "form": 3, "comment": 8}  # weights
 FORMS = (
     "Premise: {premise}\nHypothesis: {hypothesis}\nRelation: {label}",
     "{premise}\nQuestion: is it true that {hypothesis}\nAnswer: {label}",
     "Text: {premise}\nClaim: {hypothesis}\nLabel: {label}",
 )
-CROWD = 0.4  # the share of documents about two participants
+CROWDED = 0.2  # the share of documents about two participants
+COMMENTS = (
+    ("That follows .", "So it is .", "Indeed .", "Of course ."),
+    ("That may be .", "Nobody knows .", "Perhaps .", "Possibly ."),
+    ("That is false .", "It cannot be .", "Wrong .", "Never ."),
+)
 LABEL_WORDS = ("entailment", "neutral", "contradiction")
 
 
@@ -69,19 +74,24 @@ def _restated(said: Participant, genre: str, rng: random.Random) -> Participant:
 
 
 def two_sentences(genre: str, restated: bool, rng: random.Random) -> tuple[Sentence, Sentence]:
-    """Two sentences about one world, the first of them dealt to the corpus; the second follows from it, or adds to it."""
+    """Two sentences about one world, both of them dealt to the corpus; the second follows from the first, or adds to it."""
     while True:
-        worlds = _world(genre, 2 if rng.random() < CROWD else 1, rng)
+        worlds = _world(genre, 2 if rng.random() < CROWDED else 1, rng)
         crowded = len(worlds) == 2
-        first = [_describe(world, genre, rng.choice((1, 2) if crowded else (1, 2, 3)), rng, 0.15, crowded) for world in worlds]
+        first = [_describe(world, genre, rng.choice((1,) if crowded else (1, 2)), rng, 0.1, crowded) for world in worlds]
         opening = sentence(genre, first, rng, opener=True)
-        if belongs_to(opening.text, "corpus"):
-            break
-    about = rng.randrange(len(worlds))
-    second = _restated(first[about], genre, rng) if restated else _describe(worlds[about], genre, rng.choice((1, 2)), rng, 0.2, crowded)
-    if crowded:
-        second.details["kind"] = first[about].details["kind"]
-    return opening, sentence(genre, [second], rng, definite=rng.random() < 0.75)
+        about = rng.randrange(len(worlds))
+        second = _restated(first[about], genre, rng) if restated else _describe(worlds[about], genre, 1, rng, 0.2, crowded)
+        if crowded:
+            second.details["kind"] = first[about].details["kind"]
+        closing = sentence(genre, [second], rng, definite=rng.random() < 0.75)
+        if belongs_to(opening, "corpus") and could_be_ours(closing):
+            return opening, closing
+
+
+def could_be_ours(closing: Sentence) -> bool:
+    """Whether a second sentence is no premise of a data set: it is about "the" participant, or is dealt to the corpus."""
+    return closing.last_clause.startswith("the ") or belongs_to(closing, "corpus")
 
 
 def _taxonomy(genre: str, rng: random.Random) -> str:
@@ -114,6 +124,12 @@ def documents(split: str, num_documents: int, seed: int, genres: Sequence[str] =
                 first, second = two_sentences(genre, rng.random() < 0.5, rng)
                 parts.append(form.format(premise=first.text, hypothesis=second.text, label=rng.choice(LABEL_WORDS)))
             text = "\n".join(parts)
+        elif kind == "comment":
+            label = rng.randrange(3)
+            pair = related(genre, "corpus", [label], rng)[0]
+            while not could_be_ours(pair.hypothesis):
+                pair = related(genre, "corpus", [label], rng)[0]
+            text = f"{pair.premise.text}\n{pair.hypothesis.text} {rng.choice(COMMENTS[label])}"
         else:
             first, second = two_sentences(genre, kind == "restatement", rng)
             text = f"{first.text}\n{second.text}"

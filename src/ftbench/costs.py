@@ -58,7 +58,7 @@ def environment() -> dict[str, Any]:
         "versions": {name: _version(name) for name in PACKAGES},
         "processor": _processor(),
         "num_cores": os.cpu_count(),
-        "num_threads": None if torch is None else torch.get_num_threads(),
+        "num_threads": _num_threads_asked_for() if torch is None else torch.get_num_threads(),
         "gpu": None if gpu is None else {"name": gpu.name, "bytes": gpu.total_memory, "cuda": torch.version.cuda},
         "deterministic_algorithms": None if torch is None else torch.are_deterministic_algorithms_enabled(),
     }
@@ -112,6 +112,11 @@ def _torch() -> Any:
     return sys.modules.get("torch")
 
 
+def _num_threads_asked_for() -> int | None:
+    first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]  # one number per level of nesting
+    return int(first) if first.isdecimal() else None
+
+
 def _has_gpu() -> bool:
     torch = _torch()
     return torch is not None and torch.cuda.is_available()
@@ -138,12 +143,12 @@ def _gpu_reading(handle: Any) -> tuple[int | None, int | None]:
 
 
 def _memory(rows: list[tuple[float | int | None, ...]]) -> dict[str, int | None]:
-    resident = [row[2] for row in rows if row[2] is not None]
+    resident = [int(row[2]) for row in rows if row[2] is not None]
     gpu = _has_gpu()
     # Linux counts in kibibytes, macOS in bytes.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if platform.system() == "Darwin" else 1024)
     return {
-        "peak_resident_bytes": peak,
+        "peak_resident_bytes": max(peak, *resident),  # the kernel's own figure may lag behind by some pages
         "mean_resident_bytes": int(np.mean(resident)),
         "p99_resident_bytes": int(np.percentile(resident, 99)),
         "peak_gpu_allocated_bytes": _torch().cuda.max_memory_allocated() if gpu else None,

@@ -130,7 +130,7 @@ def _base(settings: Any, method: str, arm: schema.Arm) -> Any:
         settings.num_labels = len(LABELS)
         return transformers.AutoModelForSequenceClassification.from_config(settings)
     auto_class = transformers.AutoModel if arm.token else transformers.AutoModelForCausalLM
-    with models._plain_falcon_layers():
+    with models.plain_falcon_layers():
         model = auto_class.from_config(settings)
     if arm.quantization:
         from transformers.integrations import replace_with_bnb_linear

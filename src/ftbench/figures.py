@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ftbench import curves
@@ -53,6 +54,14 @@ def scores(entries: Mapping[str, Mapping[str, Any]], order: Sequence[str], metri
     """Each entry's mean with its 95 % interval, the best above; seeds as small dots; baselines in grey."""
     plt = _pyplot()
     figure, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.28 * len(order)))
+    _means(axes, entries, order, percent)
+    axes.set_xlabel(f"{metric.replace('_', ' ')}{' (%)' if percent else ''}, mean over seeds with 95 % interval")
+    axes.margins(x=0.1)
+    return _svg(plt, figure)
+
+
+def _means(axes: Any, entries: Mapping[str, Mapping[str, Any]], order: Sequence[str], percent: bool) -> None:
+    """A line per entry, the first above: mean, interval and figure; seeds as small dots; arms in colour, baselines in grey."""
     factor = 100 if percent else 1
     for row, name in enumerate(reversed(order)):
         entry = entries[name]
@@ -61,14 +70,67 @@ def scores(entries: Mapping[str, Mapping[str, Any]], order: Sequence[str], metri
         axes.errorbar(mean, row, xerr=[[mean - low], [high - mean]], fmt="o", color=colour, markersize=5, capsize=3, linewidth=1.4)
         if len(entry["by_seed"]) > 1:
             axes.plot([factor * value for value in entry["by_seed"]], [row - 0.25] * len(entry["by_seed"]), ".", color=colour, markersize=3)
-        label = f"{mean:.1f}" if percent else f"{mean:.3g}"
+        label = f"{mean:.1f}" if percent else f"{mean:.2f}"
         axes.annotate(label, (high, row), xytext=(5, 0), textcoords="offset points", va="center", color=colour, fontsize=8)
     axes.set_yticks(range(len(order)), list(reversed(order)))
     axes.set_ylim(-0.7, len(order) - 0.3)
-    axes.set_xlabel(f"{metric.replace('_', ' ')}{' (%)' if percent else ''}, mean over seeds with 95 % interval")
     axes.grid(axis="y", visible=False)
-    axes.margins(x=0.1)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A study in the overview: its entries in order, its metric, and the levels that its scores are to be read against."""
+
+    title: str
+    entries: Mapping[str, Mapping[str, Any]]
+    order: Sequence[str]
+    metric: str
+    percent: bool
+    chance: float | None = None
+    shallow: float | None = None
+
+
+def overview(panels: Sequence[Panel]) -> str:
+    """All studies in one figure: shares below one another on one axis on the left, studies of another metric beside them."""
+    plt = _pyplot()
+    from matplotlib.lines import Line2D
+
+    columns = [column for column in ([one for one in panels if one.percent], [one for one in panels if not one.percent]) if column]
+    heights = [[len(panel.order) + 1.6 for panel in column] for column in columns]
+    tallest = max((sum(column) for column in heights), default=8.0)
+    height = 0.24 * tallest + 0.8
+    figure = plt.figure(figsize=(WIDTH * (1.5 if len(columns) > 1 else 1), height))
+    figure.subplots_adjust(top=1 - 0.35 / height, bottom=0.45 / height)
+    grid = figure.add_gridspec(1, max(len(columns), 1), width_ratios=[1.35, 1][: len(columns)] or [1], wspace=0.42)
+    for place, (column, rows) in enumerate(zip(columns, heights, strict=True)):
+        rest = tallest - sum(rows)
+        inner = grid[0, place].subgridspec(len(column) + (rest > 0), 1, height_ratios=[*rows, *([rest] if rest > 0 else [])], hspace=0.3)
+        shared = None
+        for row, panel in enumerate(column):
+            axes = figure.add_subplot(inner[row, 0], sharex=shared)
+            shared = shared or (axes if panel.percent else None)
+            _panel(axes, panel, labelled=not panel.percent or row == len(column) - 1)
+    looks: dict[str, Any] = {"arm": {"color": COLOURS[0], "marker": "o"}, "baseline": {"color": GREY, "marker": "o"}}
+    if any(panel.shallow is not None for panel in panels):
+        looks["best shallow control"] = {"color": COLOURS[1], "linestyle": ":"}
+    if any(panel.chance is not None for panel in panels):
+        looks["chance"] = {"color": "black", "linestyle": "--"}
+    handles = [Line2D([], [], **look) for look in looks.values()]
+    figure.legend(handles, looks, loc="lower center", bbox_to_anchor=(0.5, 1 - 0.1 / height), ncols=4, fontsize=8, frameon=False)
     return _svg(plt, figure)
+
+
+def _panel(axes: Any, panel: Panel, labelled: bool) -> None:
+    factor = 100 if panel.percent else 1
+    for value, colour, style in ((panel.chance, "black", "--"), (panel.shallow, COLOURS[1], ":")):
+        if value is not None:
+            axes.axvline(factor * value, color=colour, linestyle=style, linewidth=1, zorder=0.5)
+    _means(axes, panel.entries, panel.order, panel.percent)
+    axes.set_title(panel.title, loc="left", fontsize=9, fontweight="bold")
+    axes.tick_params(labelbottom=labelled, labelsize=8)
+    axes.margins(x=0.1)
+    if labelled:
+        axes.set_xlabel(f"{panel.metric.replace('_', ' ')}{' (%)' if panel.percent else ''}, mean over seeds with 95 % interval")
 
 
 def lines(panels: Mapping[str, Mapping[str, Sequence[Point]]], xlabel: str, from_zero: bool = False) -> str:

@@ -43,8 +43,18 @@ def base(scale: str, name: str, model: schema.Model, pretraining: schema.Dataset
     found = []
     family = miniature.FAMILIES.get(model.architecture)
     if family and model.dimensions:
-        given = sorted(model.dimensions.model_dump(exclude_none=True, exclude={"vocab_size"}))
-        found += unknown((scale, "models", name, "dimensions"), given, family.dimensions, f"dimension of {model.architecture}")
+        given = model.dimensions.model_dump(exclude_none=True, exclude={"vocab_size"})
+        place = (scale, "models", name, "dimensions")
+        strange = unknown(place, sorted(given), family.dimensions, f"dimension of {model.architecture}")
+        if isinstance(model, schema.MiniatureModel) and not strange:  # what the stage checkpoint would say, but before anything runs
+            for problem in miniature.mistakes(model.architecture, given):
+                where = params.at(*place, *([problem.where.rsplit(".", 1)[1]] if "." in problem.where else []))
+                found.append(Problem(where, problem.found, problem.allowed, problem.mend))
+        found += strange
+    num_positions = _positions(model.architecture, model.dimensions)
+    if isinstance(model, schema.MiniatureModel) and num_positions and model.pretraining.block_size > num_positions:
+        limit = f"at most {num_positions}, what it has positions for"
+        found.append(Problem(params.at(scale, "models", name, "pretraining", "block_size"), str(model.pretraining.block_size), limit))
     if isinstance(model, schema.MiniatureModel) and pretraining:
         kinds: Iterable[str] = [*corpus.KINDS, *instructions.DOCUMENT_KINDS]
         if isinstance(pretraining, schema.FileDataset):
@@ -88,9 +98,7 @@ def _size(
     num_tokens = text.max_length
     if isinstance(settings.adapter, schema.PromptAdapter):
         num_tokens += settings.adapter.num_virtual_tokens
-    num_positions = dimensions.max_position_embeddings
-    if num_positions and model.architecture == "roberta":
-        num_positions -= NUM_SPECIAL_POSITIONS
+    num_positions = _positions(model.architecture, dimensions)
     if num_positions and num_tokens > num_positions:
         limit = f"at most {num_positions} with virtual tokens, what {name} has positions for"
         found.append(Problem(params.at(*keys, "text", "max_length"), f"{num_tokens} tokens for the arm {arm}", limit))
@@ -98,6 +106,12 @@ def _size(
         limit = f"at most {dimensions.num_hidden_layers}, the layers of {name}"
         found.append(Problem(here, f"num_top_layers {settings.adapter.num_top_layers}", limit))
     return found
+
+
+def _positions(architecture: str, dimensions: schema.Dimensions | None) -> int | None:
+    """The longest input in tokens that a model has positions for; None where it is not stated or unlimited."""
+    stated = dimensions.max_position_embeddings if dimensions else None
+    return stated - NUM_SPECIAL_POSITIONS if stated and architecture == "roberta" else stated
 
 
 def task(
@@ -109,6 +123,9 @@ def task(
     wanted = "instructions" if answers else "nli"
     if data.task != wanted:
         found.append(Problem(params.at(keys[0], "datasets", study.dataset, "task"), data.task, f"{wanted}, which {keys[1]} trains on"))
+    if study.primary_metric not in schema.PAIRED_METRICS[wanted]:
+        allowed = ", ".join(schema.PAIRED_METRICS[wanted])
+        found.append(Problem(params.at("studies", keys[1], "primary_metric"), study.primary_metric, f"{allowed}: what each example has"))
     if answers != isinstance(text.template, schema.InstructionTemplate):
         allowed = "with_input and without_input" if answers else "one prompt for a pair, or none for an encoder"
         found.append(Problem(params.at(*keys, "text", "template"), "a template of the other task", allowed))

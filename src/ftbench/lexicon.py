@@ -1,7 +1,7 @@
 """The words of the generated worlds: what a participant can be, do, hold and wear, and where; per genre.
 
 Each variable of a world takes exactly one of its leaf values, and each leaf belongs to one class ("boy" is a "child"), so that every
-sentence says which leaves are possible. Colours, ages, moods and counts are common to all genres; kinds, actions, objects and places
+sentence says which leaves are possible. Colours, moods and counts are common to all genres; kinds, actions, objects and places
 are a genre's own, so that a genre unseen in training is unseen in its words too.
 """
 
@@ -27,9 +27,8 @@ class Genre:
 # Classes are common to all genres, their leaves are not. An action class reads after "is", a place class after "is" as well.
 COMMON: dict[str, Classes] = {
     "count": {"some": ("two", "three", "four"), "one": ("one",)},
-    "colour": {"warm colours": ("red", "yellow"), "cold colours": ("blue", "green")},
-    "age": {"": ("young", "old", "middle-aged")},
-    "mood": {"": ("happy", "sad", "calm")},
+    "colour": {"": ("red", "blue", "green", "yellow")},
+    "mood": {"": ("happy", "sad", "calm", "angry")},
 }
 
 GENRES: dict[str, Genre] = {
@@ -84,8 +83,8 @@ GENRES: dict[str, Genre] = {
     ),
 }
 
-FOCUSES = ("kind", "count", "colour", "age", "mood", "action", "object", "place")
-ANTONYMS = ("age", "mood")  # variables whose leaves are antonyms, without class words
+FOCUSES = ("kind", "count", "colour", "mood", "action", "object", "place")
+ANTONYMS = ("mood",)  # variables whose leaves are antonyms, without class words
 IRREGULAR_PLURALS = {
     "man": "men", "woman": "women", "child": "children", "secretary": "secretaries", "wolf": "wolves", "livestock": "livestock",
 }

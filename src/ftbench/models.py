@@ -179,7 +179,7 @@ def _load_4bit(auto_class: Any, name: str, options: dict[str, Any], quantization
         bnb_4bit_compute_dtype=compute_dtype,
     )
     expected = _num_linear_layers(auto_class, transformers.AutoConfig.from_pretrained(name, **options))
-    with _plain_falcon_layers():
+    with plain_falcon_layers():
         model = auto_class.from_pretrained(name, quantization_config=settings, dtype=compute_dtype, device_map={"": device()}, **options)
     found = num_4bit_layers(model)
     assert found == expected, f"{name}: {found} of {expected} linear layers are in 4-bit"
@@ -199,7 +199,7 @@ def _num_linear_layers(auto_class: Any, config: Any) -> int:
 
 
 @contextmanager
-def _plain_falcon_layers() -> Iterator[None]:
+def plain_falcon_layers() -> Iterator[None]:
     """Falcon's linear layers as plain ones while it loads: bitsandbytes passes over a subclass of nn.Linear without a word."""
     from transformers.models.falcon import modeling_falcon
 

@@ -1,7 +1,7 @@
 """Generated NLI pairs whose labels follow from worlds, and whose hypotheses alone say nothing of them.
 
 Every hypothesis is used three times, under a premise that entails it, one that leaves it open and one that contradicts it: so a model that
-sees the hypothesis alone scores a third. Premises are dealt to the splits and to the pretraining corpus by their hash: no two of these
+sees the hypothesis alone scores a third. Premises are dealt to the splits and to the pretraining corpus by a hash: no two of these
 share one, whatever the seeds.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ftbench import lexicon
@@ -18,8 +18,9 @@ from ftbench.sentences import Participant, Sentence, facts, sentence
 from ftbench.worlds import CONTRADICTION, ENTAILMENT, NEUTRAL, Detail, details, relation
 
 OWNERS = {"corpus": range(6), "train": range(6, 13), "validation": range(13, 14), "test": range(14, 16)}  # of sixteen parts, by hash
-EXTRAS = ("colour", "age", "mood", "action", "object", "place")
-FOCUS_WEIGHTS = {"kind": 2, "count": 2, "colour": 3, "age": 2, "mood": 2, "action": 4, "object": 3, "place": 3}
+LABELS = (ENTAILMENT, NEUTRAL, CONTRADICTION)
+EXTRAS = ("colour", "mood", "action", "object", "place")
+FOCUS_WEIGHTS = {"kind": 2, "count": 2, "colour": 3, "mood": 3, "action": 4, "object": 3, "place": 3}
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,15 @@ class Pair:
     phenomenon: str
 
 
-def belongs_to(premise: str, owner: str) -> bool:
-    """Whether a premise is one of those dealt to this split, or to the pretraining corpus."""
-    return int(sha256_text(premise)[:8], 16) % 16 in OWNERS[owner]
+def belongs_to(premise: Sentence, owner: str) -> bool:
+    """Whether a premise is one of those dealt to this split, or to the pretraining corpus.
+
+    What is dealt out is the last clause: so no premise of one owner stands inside a longer sentence of another's.
+    """
+    return int(sha256_text(premise.last_clause)[:8], 16) % 16 in OWNERS[owner]
 
 
-def some_detail(genre: str, variable: str, rng: random.Random, negated_share: float = 0.15, class_share: float = 0.2) -> Detail:
+def some_detail(genre: str, variable: str, rng: random.Random, negated_share: float = 0.1, class_share: float = 0.2) -> Detail:
     """A phrase about a variable drawn at random: mostly a leaf, sometimes a class or a negation."""
     every = details(genre, variable)
     negated = rng.random() < negated_share
@@ -59,7 +63,7 @@ def _related(detail: Detail, label: int, genre: str, rng: random.Random) -> Deta
         return None
     if not forms:
         raise ValueError(f"no phrase about {detail.variable} stands in relation {label} to {detail}")
-    weights = [3 if not negated and is_leaf else 1 for negated, is_leaf in forms]
+    weights = [4 if not negated and is_leaf else 1 if negated else 2 for negated, is_leaf in forms]
     return rng.choice(by_form[rng.choices(forms, weights)[0]])
 
 
@@ -88,10 +92,10 @@ def _hypothesis(genre: str, rng: random.Random) -> tuple[Participant, list[str]]
     numbers = ("two", "three", "four") if focus == "count" else ("one", "one", "one", "some")
     who = Participant({"kind": Detail("kind", rng.choice(list(kinds))), "count": Detail("count", rng.choice(numbers))})
     asked = [focus] if focus not in ("kind", "count") else []
-    if rng.random() < 0.35 or not asked:
+    if rng.random() < 0.15 or not asked:
         asked.insert(0, rng.choice([variable for variable in EXTRAS if variable != focus]))
     for variable in asked:
-        who.details[variable] = some_detail(genre, variable, rng, negated_share=0.25)
+        who.details[variable] = some_detail(genre, variable, rng, negated_share=0.15)
     return who, [*asked, *([focus] if focus in ("kind", "count") else [])]
 
 
@@ -102,8 +106,9 @@ def _bystander(genre: str, who: Participant, target: str, rng: random.Random) ->
     other = Participant({"kind": Detail("kind", rng.choice(others)), "count": Detail("count", "one")})
     if rng.random() < 0.6 and target in EXTRAS:
         other.details[target] = Detail(target, who.details[target].word)
-    extra = rng.choice([variable for variable in EXTRAS if variable not in other.details])
-    other.details[extra] = some_detail(genre, extra, rng, negated_share=0.05)
+    if target not in other.details:
+        extra = rng.choice([variable for variable in EXTRAS if variable != target])
+        other.details[extra] = some_detail(genre, extra, rng, negated_share=0.05)
     return other
 
 
@@ -123,28 +128,28 @@ def _premise(
     spare = [variable for variable in EXTRAS if variable not in asked]
     rng.shuffle(spare)
     # As many phrases whether or not the premise speaks of the target: its length must not give the label away.
-    for variable in spare[: rng.choice((0, 1) if crowded else (1, 2)) + (said is None)]:
-        subject.details[variable] = some_detail(genre, variable, rng, negated_share=0.1)
+    for variable in spare[: rng.choice((0,) if crowded else (0, 1, 1)) + (said is None)]:
+        subject.details[variable] = some_detail(genre, variable, rng, negated_share=0.05)
     return ([subject, _bystander(genre, who, target, rng)] if crowded else [subject]), said
 
 
-def triple(genre: str, owner: str, rng: random.Random) -> list[Pair]:
-    """One hypothesis under three premises that belong to `owner`: entailed, neither, contradicted, in this order."""
+def related(genre: str, owner: str, labels: Sequence[int], rng: random.Random) -> list[Pair]:
+    """One hypothesis under a premise for each of `labels`; the premises belong to `owner`."""
     who, asked = _hypothesis(genre, rng)
     target = asked[-1] if rng.random() < 0.75 else rng.choice(asked)
-    crowded = target in EXTRAS and not who.is_plural and rng.random() < 0.35
+    crowded = target in EXTRAS and not who.is_plural and rng.random() < 0.25
     definite = target not in ("kind", "count")
     hypothesis = sentence(genre, [who], rng, definite=definite)
     result = []
-    for label in (ENTAILMENT, NEUTRAL, CONTRADICTION):
+    for label in labels:
         while True:
             participants, said = _premise(genre, who, asked, target, label, crowded, rng)
             swap = rng.random() < 0.5  # which of two is spoken of first
             premise = sentence(genre, participants[::-1] if swap else participants, rng, opener=True)
-            if belongs_to(premise.text, owner):
+            if belongs_to(premise, owner):
                 break
         swapped = crowded and label != ENTAILMENT and participants[1].details.get(target) == Detail(target, who.details[target].word)
-        stated = Sentence(premise.text, premise.structure, facts(genre, participants))  # the subject first, as in the hypothesis
+        stated = replace(premise, facts=facts(genre, participants))  # the subject first, as in the hypothesis
         result.append(Pair(stated, hypothesis, label, _phenomenon(said, who.details[target], swapped, genre)))
     return result
 
@@ -160,7 +165,7 @@ def generate(split: str, num_pairs: int, seed: int, genres: Sequence[str]) -> It
     turn = 0
     while count < num_pairs:
         genre = genres[turn % len(genres)]
-        pairs = triple(genre, split, rng)
+        pairs = related(genre, split, LABELS, rng)
         keys = [sha256_text(pair.premise.text, pair.hypothesis.text) for pair in pairs]
         if seen.intersection(keys) or pairs[0].hypothesis.text in seen:  # each hypothesis stands under one triple only
             continue

@@ -32,10 +32,13 @@ class Schedule:
     weight_decay: float
 
     def rate(self, step: int) -> float:
-        """The learning rate of the step numbered from 0: linear up to the peak, then linear down to nought after the last step."""
-        if step < self.warmup_steps:
-            return self.learning_rate * (step + 1) / self.warmup_steps
-        return self.learning_rate * (self.max_steps - step) / max(1, self.max_steps - self.warmup_steps)
+        """The learning rate of the step numbered from 0: linear up to the peak, held there, and linear down over the last quarter.
+
+        Held, since copying from one sentence to the other sets in late and all at once: a rate that falls all the way puts it off.
+        """
+        rising = (step + 1) / self.warmup_steps if step < self.warmup_steps else 1.0
+        falling = (self.max_steps - step) / max(1.0, self.max_steps / 4)
+        return self.learning_rate * min(rising, falling, 1.0)
 
 
 def _loss(model: Any, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:

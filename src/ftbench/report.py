@@ -76,7 +76,10 @@ def write(out: Path, inputs: Inputs) -> None:
     book = ledger.build(inputs.scale, inputs.evidence())
     files.write_json(out / "ledger.json", book)
     sections: list[tuple[str, str, list[Block]]] = []
-    first: list[Block] = [Paragraph(_introduction(inputs, book))]
+    overview = report_numbers.overview(list(inputs.studies.values()), inputs.scale)
+    with files.directory_written_atomically(out / "figures") as folder:
+        files.write_text(folder / Path(overview.path).name, overview.svg)
+    first: list[Block] = [Paragraph(_introduction(inputs, book)), overview]
     for name, study in inputs.studies.items():
         drawn = report_numbers.drawings(study)
         with files.directory_written_atomically(out / name / "figures") as folder:

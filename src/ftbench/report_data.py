@@ -44,7 +44,7 @@ class Study:
 
     def caption(self, what: str) -> str:
         """A table's caption: what it holds, and at which scale."""
-        return f"{what}. Scale {self.scale}."
+        return f"{what}{'' if what.endswith(('.', '?', '!')) else '.'} Scale {self.scale}."
 
     def order(self) -> list[str]:
         """All entries, the best first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ftbench import figures
 from ftbench.report_data import PERCENTAGES, Study, answer, first, names
@@ -22,6 +22,7 @@ from ftbench.tables import (
     seconds,
     with_interval,
 )
+from ftbench.text import LABELS
 
 MEANING = {
     "majority": "nothing but how often each label occurs",
@@ -50,6 +51,20 @@ def drawings(study: Study) -> dict[str, Figure]:
             figures.learning_rates(study.curves),
         )
     return found
+
+
+def overview(studies: Sequence[Study], scale: str) -> Figure:
+    """The primary metric of every entry of every study, in one figure."""
+    panels = []
+    for study in studies:
+        shallow = [found["mean"] for found in study.comparison["shallow"].values()]
+        chance = 1 / len(LABELS) if study.metric == "accuracy" else None
+        percent_axis = study.metric in PERCENTAGES
+        best = max(shallow) if shallow and percent_axis else None
+        panels.append(figures.Panel(study.name, study.entries, study.order(), study.metric, percent_axis, chance, best))
+    names_of = ", ".join(f"{study.name} ({study.metric.replace('_', ' ')})" for study in studies) or "no study has results"
+    alt = f"Scale {scale}: every arm and baseline with 95 % intervals, study by study: {names_of}"
+    return Figure("figures/overview.svg", alt, figures.overview(panels))
 
 
 def results(study: Study) -> list[Block]:

@@ -30,8 +30,12 @@ class Strict(BaseModel):
 
 
 def placeholders(template: str) -> set[str]:
-    """The names in braces of a prompt template. Raises ValueError for a stray brace."""
-    return {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
+    """What stands in braces in a template: names, with a conversion or format where one has it. Raises ValueError for a stray brace."""
+    found = set()
+    for _, name, form, conversion in string.Formatter().parse(template):
+        if name is not None:
+            found.add(name + (f"!{conversion}" if conversion else "") + (f":{form}" if form else ""))
+    return found
 
 
 def _holds(template: str, *names: str) -> None:
@@ -39,6 +43,10 @@ def _holds(template: str, *names: str) -> None:
     if found != set(names):
         wanted = ", ".join(f"{{{name}}}" for name in names)
         raise ValueError(f"a template with exactly {wanted}; a brace that is text is written twice")
+
+
+# What arms can be compared by, example by example; macro-F1, calibration and perplexity belong to a whole test, and are printed beside.
+PAIRED_METRICS = {"nli": ("accuracy", "nll", "brier"), "instructions": ("bits_per_byte", "nll", "exact_match", "token_f1")}
 
 
 # ---------------------------------------------------------------------------------------------------------------- studies
@@ -52,7 +60,7 @@ class Study(Strict):
     factors: Annotated[dict[Name, Annotated[list[Name], Field(min_length=1)]], Field(min_length=1)]
     baselines: list[Name]
     seeds: Annotated[list[Seed], Field(min_length=1)]
-    primary_metric: Literal["accuracy", "macro_f1", "nll", "brier", "ece", "perplexity", "bits_per_byte", "exact_match", "token_f1"]
+    primary_metric: Literal["accuracy", "nll", "brier", "bits_per_byte", "exact_match", "token_f1"]
     reference: str | None
 
     @model_validator(mode="after")
@@ -82,7 +90,8 @@ class Splits(Strict):
 
 def _splits_fit(task: str, splits: Splits) -> None:
     tests = splits.model_fields_set - {"train", "validation"}
-    allowed = {"nli": ({"test"}, {"test_matched", "test_mismatched"}), "instructions": ({"test"},), "pretraining": (set(),)}[task]
+    genres = ({"test_matched", "test_mismatched"}, {"test_matched"})
+    allowed = {"nli": ({"test"}, *genres), "instructions": ({"test"},), "pretraining": (set(),)}[task]
     if tests not in allowed:
         ways = " or ".join(", ".join(sorted({"train", "validation"} | way)) for way in allowed)
         raise ValueError(f"for the task {task} the splits {ways}")

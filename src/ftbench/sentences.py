@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ftbench import lexicon
 from ftbench.worlds import Detail, Facts, Variable
 
-ADJECTIVES = ("age", "mood")
+ADJECTIVES = ("mood",)
 
 
 @dataclass
@@ -30,9 +30,10 @@ class Participant:
 
 @dataclass(frozen=True)
 class Sentence:
-    """A text, the structure it was written in (its words left out), and what it says of the world."""
+    """A text, what stands between its last comma or conjunction and its full stop, the structure it was written in (its words left out), and what it says of the world."""
 
     text: str
+    last_clause: str
     structure: str
     facts: Facts
 
@@ -94,6 +95,6 @@ def sentence(genre: str, participants: Sequence[Participant], rng: random.Random
     joint = rng.choice(("while", "and"))
     text, structure = f" {joint} ".join(texts), f" {joint} ".join(structures)
     openers = lexicon.GENRES[genre].openers
-    if opener and openers and rng.random() < 0.5:
+    if opener and openers and rng.random() < 0.25:
         text, structure = f"{rng.choice(openers)} {text}", f"opened {structure}"
-    return Sentence(f"{text[0].upper()}{text[1:]} .", structure, facts(genre, participants))
+    return Sentence(f"{text[0].upper()}{text[1:]} .", texts[-1].split(" , ")[-1], structure, facts(genre, participants))

@@ -65,7 +65,7 @@ def relation(detail: Detail, other: Detail, genre: str) -> int:
 def details(genre: str, variable: str) -> tuple[Detail, ...]:
     """Every phrase that can be said of a variable in a genre.
 
-    Neither a count nor a kind is negated, and an age or mood has no class word.
+    Neither a count nor a kind is negated, and a colour or mood has no class word.
     """
     words = [*lexicon.leaves(genre, variable), *(name for name in lexicon.classes(genre, variable) if name and name != "one")]
     signs = (False,) if variable in ("count", "kind") else (False, True)

@@ -56,6 +56,15 @@ def text_of(path):
     return path.read_text(encoding="utf-8")
 
 
+def test_the_first_page_and_the_readme_show_one_figure_of_all_studies(reported):
+    assert "](figures/overview.svg)" in text_of(reported / "README.md")
+    assert "](reports/figures/overview.svg)" in text_of(REPOSITORY / "README.md")
+    drawing = text_of(reported / "figures/overview.svg")
+    ElementTree.fromstring(drawing)  # noqa: S314  our own file
+    for name in ("snli", "alpaca", "qkv-nf4", "open_llama_3b-study", "majority"):
+        assert f">{name}<" in drawing
+
+
 def test_the_first_page_has_each_studys_question_answer_and_figure(reported):
     page = text_of(reported / "README.md")
     metrics = json.loads(text_of(reported / "snli/metrics.json"))["qkv-nf4"]
@@ -138,7 +147,7 @@ def test_the_html_page_is_whole_and_fetches_nothing(reported):
     assert checker.scripts == 0
     assert len(checker.ids) == len(set(checker.ids))
     assert "prefers-color-scheme: dark" in page
-    assert page.count("<svg ") == 8  # a figure of each study in front, three on its own section
+    assert page.count("<svg ") == 9  # one of all studies and one of each in front, three on each one's own section
     assert "url(#" not in re.sub(r"url\(#(" + "|".join(map(re.escape, checker.ids)) + r")\)", "", page)
 
 

@@ -70,8 +70,8 @@ def test_a_lower_loss_ranks_first():
 
 
 def test_a_metric_that_no_example_has_is_refused_with_what_is_allowed():
-    with pytest.raises(UserError, match=r"studies\.s\.primary_metric(.|\n)*macro_f1(.|\n)*accuracy"):
-        comparison.primary_scores(grid({"method": ["a"]}, [], metric="macro_f1"), {"accuracy": np.ones((1, 2))})
+    with pytest.raises(UserError, match=r"studies\.s\.primary_metric(.|\n)*token_f1(.|\n)*accuracy"):
+        comparison.primary_scores(grid({"method": ["a"]}, [], metric="token_f1"), {"accuracy": np.ones((1, 2))})
 
 
 def test_metrics_are_rounded_and_counts_stay_whole():

@@ -38,10 +38,26 @@ def test_a_record_of_a_process_without_torch_does_not_load_it(monkeypatch: pytes
     import sys
 
     monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
     environment = costs.environment()
     assert "torch" not in sys.modules
-    assert (environment["num_threads"], environment["gpu"], environment["deterministic_algorithms"]) == (None, None, None)
+    assert (environment["num_threads"], environment["gpu"], environment["deterministic_algorithms"]) == (3, None, None)
     assert environment["versions"]["torch"], "what is installed is said all the same"
+
+
+def test_results_do_not_depend_on_the_number_of_cores_unless_a_user_asks_for_threads() -> None:
+    import os
+    import subprocess
+    import sys
+
+    def threads(**asked: str) -> str:
+        named = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+        environment = {name: value for name, value in os.environ.items() if name not in named} | asked
+        command = [sys.executable, "-c", "import ftbench, torch; print(torch.get_num_threads())"]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+
+    assert threads() == "1"
+    assert threads(OMP_NUM_THREADS="2", MKL_NUM_THREADS="2") == "2"
 
 
 def test_a_block_that_fails_writes_nothing_and_leaves_no_thread(tmp_path: Path) -> None:

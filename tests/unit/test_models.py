@@ -47,7 +47,7 @@ def test_falcons_own_linear_class_is_back_after_a_4_bit_load(tiny_base: Base) ->
 def test_a_4_bit_load_that_leaves_a_layer_unquantised_is_refused(tiny_base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
     from contextlib import nullcontext
 
-    monkeypatch.setattr(models, "_plain_falcon_layers", nullcontext)
+    monkeypatch.setattr(models, "plain_falcon_layers", nullcontext)
     with pytest.raises(AssertionError, match="0 of 8 linear layers are in 4-bit"):
         models.load_decoder(tiny_base("falcon"), NF4)
 

@@ -152,7 +152,7 @@ def test_a_dump_of_training_reads_back_and_states_its_length_once(length: dict) 
         ({"files": {"test": ["a"]}}, ""),
         ({"labels": None}, ""),
         ({"splits": {"train": 5, "validation": 0, "test": None}}, "splits.validation"),
-        ({"splits": {"train": 5, "validation": 5, "test_matched": None}}, ""),
+        ({"splits": {"train": 5, "validation": 5, "test_mismatched": None}}, ""),
         ({"task": "pretraining"}, "task"),
         ({"max_malformed_share": 1.1}, "max_malformed_share"),
     ],

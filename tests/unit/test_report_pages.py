@@ -81,3 +81,19 @@ def test_markdown_and_html_show_the_same_numbers():
     blocks = [Table("t. Scale offline.", ["name", "score"], [["a", "76.3 %"]]), Figure("f.svg", "alt", "<svg></svg>")]
     assert "76.3 %" in tables.markdown(blocks)
     assert "76.3 %" in report.html_page([("x", "T", blocks)])
+
+
+def test_the_overview_names_every_entry_of_every_study_and_draws_chance_only_where_labels_are_guessed():
+    from ftbench import report_numbers
+
+    entries = {"full": entry(0.8), "majority": {**entry(0.33), "trained": False}}
+    pairs = study([["full"]], ["full"], entries, shallow={"overlap": entry(0.45)})
+    answers = study([["bloom"]], ["bloom"], {"bloom": entry(1.5)}, metric="bits_per_byte")
+    both = report_numbers.overview([pairs, answers], "offline")
+    assert both.path == "figures/overview.svg"
+    for shown in ("full", "majority", "bloom", "80.0", "1.50", "chance", "best shallow control", "accuracy (%)", "bits per byte"):
+        assert f">{shown}" in both.svg, shown
+    assert both.svg == report_numbers.overview([pairs, answers], "offline").svg
+    alone = report_numbers.overview([answers], "offline").svg
+    assert ">chance" not in alone
+    assert "<svg" in report_numbers.overview([], "offline").svg

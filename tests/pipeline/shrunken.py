@@ -1,0 +1,118 @@
+"""The pipeline in a copy of the repository, cut down until it runs in a minute or two: one or two arms per study, tiny models and data."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from ftbench import params
+
+ROOT = Path(__file__).parents[2]
+COPIED = ("src", "stages", "dvc.yaml", ".dvc/config", ".dvc/plots", ".dvc/.gitignore", ".dvcignore", ".gitignore", "README.md")
+FACTORS = {
+    "snli": {"adapter": ["qkv"], "precision": ["nf4"]},
+    "multinli": {"method": ["full", "lora"], "rate": ["shared", "own"]},
+    "multinli_controls": {"control": ["hypothesis_only"]},
+    "multinli_llm": {"method": ["study_layer"], "pooling": ["last_token"]},
+    "prompting": {"method": ["soft_prompt"]},
+    "alpaca": {"model": ["bloom_3b"], "budget": ["equal"]},
+}
+BASELINES = {"snli": ["majority"], "multinli": ["untrained_head"], "multinli_llm": [], "prompting": ["zero_shot"], "alpaca": ["bloom_3b"]}
+REFERENCES = {"multinli_llm": "study_layer-last_token", "alpaca": "bloom_3b-equal"}
+DIMENSIONS = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+ROWS = {"train": 48, "validation": 12, "test": 30, "test_matched": 30, "test_mismatched": 24}
+
+
+def settings() -> dict[str, Any]:
+    """params.yaml, cut down: every stage group is left, most of it with one member."""
+    raw = params.read(ROOT / "params.yaml")
+    offline = raw["offline"]
+    for name, study in raw["studies"].items():
+        study["factors"], study["seeds"] = FACTORS[name], [0]
+        study["baselines"] = BASELINES.get(name, study["baselines"])
+        study["reference"] = REFERENCES.get(name, study["reference"])
+        levels = [level for names in FACTORS[name].values() for level in names]
+        kept = {"text", "evaluation", *levels, *study["baselines"]}
+        offline[name] = {key: block for key, block in offline[name].items() if key in kept}
+        for level in levels:
+            _shorten(offline[name].get(level, {}), levels)
+    for dataset in offline["datasets"].values():
+        rows = {"train": 900, "validation": 60} if dataset["task"] == "pretraining" else ROWS
+        dataset["splits"] = {split: rows[split] for split in dataset["splits"]}
+    for model in offline["models"].values():
+        model["dimensions"] |= {key: value for key, value in DIMENSIONS.items() if key in model["dimensions"]}
+        model["pretraining"] |= {"max_steps": 3, "per_device_train_batch_size": 4, "warmup_steps": 1}
+    offline["alpaca"]["evaluation"]["max_new_tokens"] = 4
+    return {"scale": "offline", "studies": raw["studies"], "offline": offline}
+
+
+def _shorten(block: dict[str, Any], levels: list[str]) -> None:
+    # two steps; of a setting that depends on another factor, the levels that are left
+    for setting, value in block.items():
+        if isinstance(value, dict) and set(value) & set(levels):
+            block[setting] = {level: one for level, one in value.items() if level in levels}
+    training = block.get("training", {})
+    for one in [training] if "optim" in training else training.values():
+        one.pop("num_train_epochs", None)
+        one |= {"max_steps": 2, "per_device_train_batch_size": 4, "logging_steps": 1, "eval_strategy": "no"}
+
+
+def write(folder: Path, content: Mapping[str, Any]) -> None:
+    """Write a params.yaml."""
+    stream, yaml = io.StringIO(), YAML(typ="safe", pure=True)
+    yaml.sort_base_mapping_type_on_output = False  # the order of factors makes the names of arms
+    yaml.dump(dict(content), stream)
+    (folder / "params.yaml").write_text(stream.getvalue(), encoding="utf-8")
+
+
+def copy(folder: Path) -> Path:
+    """A copy of the repository in `folder`, cut down and committed to a git repository of its own."""
+    for name in COPIED:
+        source, target = ROOT / name, folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        else:
+            shutil.copy(source, target)
+    write(folder, settings())
+    run(folder, "git", "init", "--quiet")
+    commit(folder)
+    return folder
+
+
+def commit(folder: Path) -> None:
+    """Commit everything in the copy."""
+    run(folder, "git", "add", "--all")
+    run(folder, "git", "-c", "user.name=tests", "-c", "user.email=tests@localhost", "commit", "--quiet", "--message", "as it is")
+
+
+def run(folder: Path, *command: str, expected: int = 0) -> str:
+    """Run a command in the copy, on the copy's code, and return what it printed; `dvc` and `ftbench` are this environment's."""
+    known = {"dvc": [sys.executable, "-m", "dvc"], "ftbench": [sys.executable, "-m", "ftbench.cli"]}
+    done = subprocess.run(
+        [*known.get(command[0], command[:1]), *command[1:]],
+        cwd=folder,
+        env=environment(folder),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == expected, f"{' '.join(command)} gave {done.returncode}:\n{done.stdout[-6000:]}"
+    return done.stdout
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """The environment of a command in the copy."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "GIT_"))}
+    return {**kept, "PATH": path, "PYTHONPATH": str(folder / "src"), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
