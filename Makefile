@@ -1,6 +1,7 @@
 # Every target works first on a fresh clone: each makes .venv with the pinned packages when it is not there yet.
 PYTHON ?= python3
 BIN := .venv/bin
+JOBS ?= $(shell nproc 2>/dev/null || echo 1)
 STAMP := .venv/.installed
 export HF_HUB_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
@@ -8,7 +9,7 @@ export DO_NOT_TRACK := 1
 .PHONY: repro test check lint report clean
 
 repro: $(STAMP)  ## rebuild every result that is out of date
-	$(BIN)/dvc repro
+	$(BIN)/ftbench repro --jobs $(JOBS)
 
 test: $(STAMP)  ## the whole test suite
 	$(BIN)/pytest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,26 @@ def _pin(arguments: argparse.Namespace) -> None:
     print(f"{len(changed)} hashes written to {arguments.params}" if changed else f"nothing to change in {arguments.params}")
 
 
+def _repro(arguments: argparse.Namespace) -> None:
+    from ftbench import scheduling
+
+    checks.everything(params.read(), Path())
+    code = scheduling.repro(arguments.jobs)
+    if code:
+        raise SystemExit(code)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _jobs(text: str) -> int:
+    jobs = int(text)
+    if jobs < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return jobs
+
+
 def parser() -> argparse.ArgumentParser:
     """The argument parser of `ftbench`."""
     main = argparse.ArgumentParser(
@@ -38,6 +59,9 @@ def parser() -> argparse.ArgumentParser:
     check.set_defaults(run=_check)
     pin = commands.add_parser("pin", help="write the sha256 of every local file source into params.yaml", allow_abbrev=False)
     pin.set_defaults(run=_pin)
+    repro = commands.add_parser("repro", help="run every stage that is out of date, several at once, as `dvc repro` would", allow_abbrev=False)
+    repro.add_argument("--jobs", type=_jobs, default=_cores(), metavar="N", help="stages at once (default: one per core)")
+    repro.set_defaults(run=_repro)
     for command in (check, pin):
         command.add_argument("--params", type=Path, default=params.PATH, metavar="PATH", help="the file to read (default: params.yaml)")
     return main

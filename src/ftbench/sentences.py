@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from ftbench import lexicon
 from ftbench.worlds import Detail, Facts, Variable
 
+THERE, FRONTED, OPENED = 0.05, 0.1, 0.1  # shares of the sentences that begin so
 ADJECTIVES = ("mood",)
+ORDER = ("mood", "colour", "object", "action", "place")  # in which attributes follow each other
 
 
 @dataclass
@@ -30,7 +32,10 @@ class Participant:
 
 @dataclass(frozen=True)
 class Sentence:
-    """A text, what stands between its last comma or conjunction and its full stop, the structure it was written in (its words left out), and what it says of the world."""
+    """A text, what stands between its last comma or conjunction and its full stop, the structure it was written in, and what it says.
+
+    The structure leaves out the words.
+    """
 
     text: str
     last_clause: str
@@ -73,7 +78,7 @@ def clause(participant: Participant, rng: random.Random, definite: bool = False)
     spoken = [detail for detail in described if not detail.negated and detail.variable in ("action", "place")]
     spoken.sort(key=lambda detail: ("action", "place").index(detail.variable))
     attributes = [detail for detail in described if detail not in spoken]
-    rng.shuffle(attributes)
+    attributes.sort(key=lambda detail: ORDER.index(detail.variable))
     order = [detail.form() for detail in attributes], [detail.form() for detail in spoken]
     if not spoken:  # nothing is done anywhere: the last attribute becomes what is said
         if attributes:
@@ -81,9 +86,9 @@ def clause(participant: Participant, rng: random.Random, definite: bool = False)
             return f"{_noun_phrase(participant, attributes, definite)} {verb} {predicate(last)}", f"said({order})"
         return f"there {verb} {_noun_phrase(participant, [], definite)}", "exists"
     said = " ".join(detail.word for detail in spoken)
-    if not definite and rng.random() < 0.2:
+    if not definite and rng.random() < THERE:
         return f"there {verb} {_noun_phrase(participant, attributes, definite)} {said}", f"there({order})"
-    if len(spoken) > 1 and rng.random() < 0.25:
+    if len(spoken) > 1 and rng.random() < FRONTED:
         front, said = spoken[-1].word, " ".join(detail.word for detail in spoken[:-1])
         return f"{front} , {_noun_phrase(participant, attributes, definite)} {verb} {said}", f"fronted({order})"
     return f"{_noun_phrase(participant, attributes, definite)} {verb} {said}", f"plain({order})"
@@ -95,6 +100,6 @@ def sentence(genre: str, participants: Sequence[Participant], rng: random.Random
     joint = rng.choice(("while", "and"))
     text, structure = f" {joint} ".join(texts), f" {joint} ".join(structures)
     openers = lexicon.GENRES[genre].openers
-    if opener and openers and rng.random() < 0.25:
+    if opener and openers and rng.random() < OPENED:
         text, structure = f"{rng.choice(openers)} {text}", f"opened {structure}"
     return Sentence(f"{text[0].upper()}{text[1:]} .", texts[-1].split(" , ")[-1], structure, facts(genre, participants))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -84,7 +85,6 @@ def copy(folder: Path) -> Path:
             shutil.copy(source, target)
     write(folder, settings())
     run(folder, "git", "init", "--quiet")
-    commit(folder)
     return folder
 
 
@@ -115,4 +115,47 @@ def environment(folder: Path) -> dict[str, str]:
     """The environment of a command in the copy."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "GIT_"))}
-    return {**kept, "PATH": path, "PYTHONPATH": str(folder / "src"), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    own = {"PATH": path, "PYTHONPATH": str(folder / "src"), "DVC_SITE_CACHE_DIR": str(folder / ".dvc/site"), "HF_HUB_OFFLINE": "1"}
+    return {**kept, **own}
+
+
+def hide_what_is_not_declared(folder: Path) -> None:
+    """From here on each stage of the copy sees a params.yaml that holds only the keys which dvc.yaml declares for it."""
+    declared = json.loads(run(folder, sys.executable, "-c", DECLARED))
+    (folder / ".ftbench").mkdir(exist_ok=True)
+    (folder / ".ftbench/declared.json").write_text(json.dumps(declared), encoding="utf-8")
+    module = folder / "src/ftbench/params.py"
+    module.write_text(module.read_text(encoding="utf-8") + HIDING, encoding="utf-8")
+
+
+# {stage: the keys of params.yaml that it declares, [] for all of them}
+DECLARED = """
+import json
+from dvc.dependency import ParamsDependency
+from dvc.repo import Repo
+stages = Repo().index.stages
+print(json.dumps({stage.addressing: [key for dep in stage.deps if isinstance(dep, ParamsDependency) for key in dep.params] for stage in stages}))
+"""
+
+# what follows `read` in the copy's ftbench/params.py
+HIDING = """
+
+_read_whole = read
+
+
+def read(path=PATH):
+    import os
+
+    raw, stage = _read_whole(path), os.environ.get("DVC_STAGE")
+    keys = stage and json.loads(Path(".ftbench/declared.json").read_text())[stage]
+    if not keys:
+        return raw
+    cut = {}
+    for key in keys:
+        *folders, last = key.split(".")
+        source, target = raw, cut
+        for folder in folders:
+            source, target = source[folder], target.setdefault(folder, {})
+        target[last] = source[last]
+    return cut
+"""

@@ -1,0 +1,280 @@
+"""`ftbench repro`: DVC's own stages in DVC's own order, several at once.
+
+One process reads the graph, asks DVC which stages are out of date, and forks a worker per stage that runs it as `dvc repro` would: the
+run cache, the outputs' cache and the lock on paths are DVC's. It alone writes dvc.lock. DVC by itself reads and writes the whole lock file
+at every stage, which here costs seconds each time (docs/reliability.md has the figures).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import multiprocessing.connection
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from ftbench import files
+
+LOGS = Path(".ftbench/logs")
+LOCK_FILE = Path("dvc.lock")
+WRITE_EVERY = 60  # seconds between two writes of dvc.lock; what a crash loses of it comes back from the run cache
+SHOWN_LINES = 60  # of a failed stage's output
+PATIENCE = 10  # seconds that a stage has to clean up after Ctrl-C
+INTERRUPTED = 130
+FORK = multiprocessing.get_context("fork")
+
+
+@dataclass
+class Plan:
+    """What is to be run: the stages in order, by name, and of each the stages among them that must be finished first."""
+
+    stages: dict[str, Any]
+    needs: dict[str, set[str]]
+    done: set[str] = field(default_factory=set)
+
+    def ready(self, running: Iterable[str]) -> list[str]:
+        """The stages that could start now, in order."""
+        taken = self.done.union(running)
+        return [name for name in self.stages if name not in taken and self.needs[name] <= self.done]
+
+
+@dataclass
+class Worker:
+    """A forked process that runs one stage, and the end of the pipe on which it answers (how it ended, its entries of dvc.lock, code)."""
+
+    process: Any
+    answer: Any
+    started: float
+
+
+def repro(jobs: int, tell: Callable[[str], None] = partial(print, flush=True)) -> int:
+    """Run every stage that is out of date and what follows from it, `jobs` at once. Returns the exit code.
+
+    0: all is up to date; 1: a stage failed for the machine's faults, or DVC refused; 2: for a user's mistake; 130: interrupted.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])  # stages say `python`
+    _read_params_once()
+    try:
+        repo = Repo()
+        with repo.lock:
+            plan = outdated(repo)
+            if not plan.stages:
+                tell("nothing to do: every stage is up to date")
+                return 0
+            order = [stage.addressing for stage in repo.index.stages]
+            code = _run(plan, jobs, order, tell)
+        if code:
+            return code
+        repo = Repo()  # looks anew at everything, dvc.lock included
+        with repo.lock:
+            left = list(outdated(repo).stages)
+    except DvcException as error:
+        tell(f"DVC: {error}")
+        return 1
+    if left:
+        tell(f"out of date again after the run, because something changed meanwhile: {', '.join(left)}")
+        return 1
+    return 0
+
+
+def outdated(repo: Any) -> Plan:
+    """The stages that DVC finds changed, and all that depend on them, in an order in which each stage follows what it needs."""
+    import networkx as nx
+
+    graph = repo.index.graph  # an edge leads from a stage to one whose output it reads
+    changed = [stage for stage in graph if stage.status()]
+    todo = set(changed).union(*(nx.ancestors(graph, stage) for stage in changed))
+    sub = graph.subgraph(todo)
+    place = {stage: index for index, stage in enumerate(repo.index.stages)}
+    ordered = list(nx.lexicographical_topological_sort(sub.reverse(copy=False), key=place.__getitem__))
+    return Plan(
+        {stage.addressing: stage for stage in ordered},
+        {stage.addressing: {other.addressing for other in sub.successors(stage)} for stage in ordered},
+    )
+
+
+def _run(plan: Plan, jobs: int, order: list[str], tell: Callable[[str], None]) -> int:
+    entries: dict[str, Any] = {}
+    running: dict[str, Worker] = {}
+    failed: dict[str, int] = {}
+    contents, written = _lock_contents(), time.monotonic()
+    LOGS.mkdir(parents=True, exist_ok=True)
+    tell(f"{len(plan.stages)} stages to bring up to date, {jobs} at once; what each prints is in {LOGS}/")
+    with _terminated_is_interrupted():
+        try:
+            while True:
+                for name in [] if failed else plan.ready(running)[: jobs - len(running)]:
+                    running[name] = _start(plan.stages[name])
+                if not running:
+                    break
+                for name in _answered(running):
+                    worker = running.pop(name)
+                    how, entry, code = _answer(worker)
+                    if code:
+                        failed[name] = code
+                        tell(f"{name} failed; {len(running)} others are still finishing")
+                        continue
+                    plan.done.add(name)
+                    entries |= entry
+                    tell(f"[{len(plan.done)}/{len(plan.stages)}] {name}: {how}, {time.monotonic() - worker.started:.1f} s")
+                if entries and time.monotonic() - written > WRITE_EVERY:
+                    _write_lock(contents, entries, order)
+                    written = time.monotonic()
+        except KeyboardInterrupt:
+            _stop(running.values())
+            tell("interrupted: what was finished is kept, the next run goes on from there")
+            return INTERRUPTED
+        finally:
+            _write_lock(contents, entries, order)
+    for name in failed:
+        tell(f"\n{name} failed, exit code {failed[name]}. The end of {log_of(name)}:\n{_end_of(log_of(name))}")
+    return 2 if failed and all(code == 2 for code in failed.values()) else 1 if failed else 0
+
+
+def log_of(name: str) -> Path:
+    """The file that keeps what a stage printed when it last ran."""
+    return LOGS / f"{name}.log"
+
+
+def _start(stage: Any) -> Worker:
+    ours, theirs = FORK.Pipe(duplex=False)
+    process = FORK.Process(target=_work, args=(stage, theirs), daemon=False)
+    sys.stdout.flush()
+    process.start()
+    theirs.close()
+    return Worker(process, ours, time.monotonic())
+
+
+def _work(stage: Any, answer: Any) -> None:
+    # in the worker: a session of its own, so that Ctrl-C reaches the stage once, through the parent
+    os.setsid()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    log = log_of(stage.addressing)
+    with log.open("wb") as stream, open(os.devnull, "rb") as nothing:
+        for source, target in ((nothing, 0), (stream, 1), (stream, 2)):
+            os.dup2(source.fileno(), target)
+    logging.getLogger("dvc").setLevel(logging.INFO)  # says what ran and what came from the cache
+    stage.repo.lock = _held()
+    try:
+        ran = stage.reproduce()
+        from dvc.stage.serialize import to_lockfile
+
+        entry = to_lockfile(stage) if ran else {}
+        restored = ran and b"is cached - skipping run" in log.read_bytes()
+        answer.send(("restored" if restored else "ran" if ran else "unchanged", entry, 0))
+    except BaseException as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        exit_code = re.search(r"exited with (\d+)$", str(error))
+        answer.send(("failed", {}, int(exit_code[1]) if exit_code else 1))
+        raise SystemExit(1) from None
+
+
+def _answered(running: Mapping[str, Worker]) -> list[str]:
+    ready = set(multiprocessing.connection.wait([worker.answer for worker in running.values()], timeout=WRITE_EVERY))
+    return [name for name, worker in running.items() if worker.answer in ready]
+
+
+def _answer(worker: Worker) -> tuple[str, dict[str, Any], int]:
+    try:
+        found: tuple[str, dict[str, Any], int] = worker.answer.recv()
+    except EOFError:  # killed, as by a machine that is out of memory
+        found = ("failed", {}, 1)
+    worker.process.join()
+    worker.answer.close()
+    return found
+
+
+def _stop(workers: Iterable[Worker]) -> None:
+    workers = list(workers)
+    deadline = time.monotonic() + PATIENCE
+    for last, number in ((False, signal.SIGINT), (True, signal.SIGKILL)):
+        for worker in workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(worker.process.pid, number)
+        for worker in workers:
+            worker.process.join(None if last else max(0.0, deadline - time.monotonic()))
+
+
+@contextlib.contextmanager
+def _terminated_is_interrupted() -> Iterator[None]:
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _held() -> Any:
+    # the parent holds the repository's lock for the whole run
+    from dvc.lock import LockNoop
+
+    lock = LockNoop()
+    lock.lock()
+    return lock
+
+
+def _lock_contents() -> dict[str, Any]:
+    from dvc.utils.serialize import load_yaml
+
+    return load_yaml(LOCK_FILE) if LOCK_FILE.exists() else {"schema": "2.0", "stages": {}}
+
+
+def _write_lock(contents: dict[str, Any], entries: dict[str, Any], order: list[str]) -> None:
+    # in the order of dvc.yaml, whatever finished first; entries of stages that are gone stay, as DVC leaves them
+    from dvc.utils.serialize import dump_yaml
+
+    if not entries:
+        return
+    stages = {**contents.get("stages", {}), **entries}
+    place = {name: index for index, name in enumerate(order)}
+    contents["stages"] = {name: stages[name] for name in sorted(stages, key=lambda name: place.get(name, len(place)))}
+    entries.clear()
+    with files.written_atomically(LOCK_FILE) as temporary:
+        dump_yaml(temporary, contents)
+
+
+def _end_of(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return "\n".join(lines[-SHOWN_LINES:])
+
+
+def _read_params_once() -> None:
+    # DVC parses params.yaml anew for every stage that it asks about: here it is parsed when it has changed.
+    from dvc.dependency import param
+    from dvc.utils.serialize import load_path
+
+    parsed: dict[str, tuple[tuple[int, int], Any]] = {}
+
+    def read(fs: Any, path: str, key_paths: list[str] | None = None, flatten: bool = False, **kwargs: Any) -> Any:
+        found = os.stat(path)
+        stamp = (found.st_mtime_ns, found.st_size)
+        if path not in parsed or parsed[path][0] != stamp:
+            parsed[path] = (stamp, load_path(path, fs))
+        values = {key: _value(parsed[path][1], key.split(".")) for key in key_paths or ()}
+        return {key: value for key, (there, value) in values.items() if there} if key_paths else parsed[path][1]
+
+    param.read_param_file = read
+
+
+def _value(content: Any, keys: list[str]) -> tuple[bool, Any]:
+    for key in keys:
+        if not isinstance(content, Mapping) or key not in content:
+            return False, None
+        content = content[key]
+    return True, content

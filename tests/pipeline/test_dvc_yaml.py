@@ -1,0 +1,148 @@
+"""dvc.yaml says what the scripts do: the code they import, the params they read, and what of their outputs is kept where."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections import defaultdict
+
+import closure
+import pytest
+
+from ftbench import grid, params
+
+ROOT = closure.ROOT
+GROUPS = {
+    "prepare",
+    "checkpoint",
+    "compare",
+    "compare_alpaca",
+    "account",
+    "report",
+    *(
+        f"{what}_{study}"
+        for study in ("snli", "multinli", "multinli_controls", "multinli_llm", "prompting", "alpaca")
+        for what in ("train", "evaluate", "baseline")
+        if (what, study) != ("baseline", "multinli_controls")  # it has none: a group without members
+    ),
+}
+EXPENSIVE = ("prepare", "checkpoint", "train_", "evaluate_", "baseline_")
+
+
+@pytest.fixture(scope="module")
+def stages():
+    """Every stage of the pipeline, by group."""
+    from dvc.repo import Repo
+
+    groups = defaultdict(list)
+    for stage in Repo(str(ROOT)).index.stages:
+        groups[stage.name.split("@")[0]].append(stage)
+    return groups
+
+
+@pytest.fixture(scope="module")
+def raw():
+    return params.read(ROOT / "params.yaml")
+
+
+def code(stage):
+    """The module files that a stage declares."""
+    from dvc.dependency import ParamsDependency
+
+    paths = [dep.def_path for dep in stage.deps if not isinstance(dep, ParamsDependency)]
+    return {path for path in paths if path.startswith(("src/", "stages/"))}
+
+
+def keys(stage):
+    """The keys of params.yaml that a stage declares."""
+    from dvc.dependency import ParamsDependency
+
+    return [key for dep in stage.deps if isinstance(dep, ParamsDependency) for key in dep.params]
+
+
+def script(stage):
+    return re.search(r"stages/\w+\.py", stage.cmd)[0]
+
+
+def test_the_stage_groups_are_those_of_the_design(stages):
+    assert set(stages) == GROUPS
+
+
+def test_the_number_of_stages_follows_from_the_grid(stages, raw):
+    studies = {name: grid.study(raw, name) for name in raw["studies"]}
+    trained = sum(len(grid.arms(study)) * len(study.seeds) for study in studies.values())
+    baselines = sum(len(study.baselines) for study in studies.values())
+    assert sum(map(len, stages.values())) == 4 + 6 + 2 * trained + baselines + len(studies) + 2
+
+
+@pytest.mark.parametrize("group", sorted(GROUPS))
+def test_declared_code_is_what_the_scripts_import(stages, group):
+    """A group lists its modules once, so they are those that any of its members' scripts imports; each has only its own script."""
+    scripts = {script(stage) for stage in stages[group]}
+    wanted = set().union(*(closure.of(one) for one in scripts)) - scripts
+    for stage in stages[group]:
+        declared = code(stage) - {script(stage)}
+        assert script(stage) in code(stage)
+        assert not wanted - declared, f"{stage.name} imports, but does not declare: {', '.join(sorted(wanted - declared))}"
+        assert not declared - wanted, f"{stage.name} declares, but does not import: {', '.join(sorted(declared - wanted))}"
+
+
+def test_every_script_is_run_by_a_stage_of_some_group(stages):
+    run = {script(stage) for group in stages.values() for stage in group}
+    assert run == {path.relative_to(ROOT).as_posix() for path in (ROOT / "stages").glob("*.py")}
+
+
+def test_no_stage_depends_on_a_folder_of_code(stages):
+    declared = {path for group in stages.values() for stage in group for path in code(stage)}
+    assert len(declared) > 50
+    assert not [path for path in declared if not (ROOT / path).is_file()]
+
+
+def test_every_stage_declares_the_scale(stages):
+    assert not [stage.name for group in stages.values() for stage in group if "scale" not in keys(stage) and stage.name != "account"]
+
+
+def test_every_setting_of_the_scale_is_declared_by_a_stage(stages, raw):
+    """A setting that no stage declares could be changed without anything becoming stale."""
+    declared = {key for group in stages.values() for stage in group for key in keys(stage)}
+
+    def lacking(block, place):
+        if place in declared:
+            return []
+        if not isinstance(block, dict) or not block:
+            return [place]
+        return [name for key, value in block.items() for name in lacking(value, f"{place}.{key}")]
+
+    assert not lacking(raw[raw["scale"]], raw["scale"])
+
+
+def test_what_is_expensive_is_kept_in_the_cache(stages):
+    """One out without cache would keep the stage out of the run cache: going back to an earlier value would train again."""
+    outs = [(group, out) for group, members in stages.items() if group.startswith(EXPENSIVE) for stage in members for out in stage.outs]
+    assert len(outs) > 300
+    assert not [str(out) for _, out in outs if not out.use_cache]
+
+
+def test_what_people_read_is_kept_in_git(stages):
+    outs = [out for group, members in stages.items() if not group.startswith(EXPENSIVE) for stage in members for out in stage.outs]
+    assert len(outs) > 30
+    assert not [str(out) for out in outs if out.use_cache]
+
+
+def test_git_ignores_just_what_dvc_keeps(stages):
+    ignored = [line.strip("/") for line in (ROOT / ".gitignore").read_text().splitlines() if line.startswith(("/data", "/models", "/reports"))]
+    for group in stages.values():
+        for out in (out for stage in group for out in stage.outs):
+            inside = any(fnmatch.fnmatch(out.def_path, f"{pattern}/*") for pattern in ignored)
+            assert inside == out.use_cache, out.def_path
+
+
+def test_every_study_has_one_metrics_file(stages, raw):
+    metrics = [str(out) for group in stages.values() for stage in group for out in stage.outs if out.metric]
+    assert sorted(metrics) == sorted(f"reports/{study}/metrics.json" for study in raw["studies"])
+
+
+def test_every_curve_that_is_plotted_is_that_of_an_arm(raw):
+    named = re.findall(r"reports/(\w+)/curves/([\w-]+)\.csv", (ROOT / "dvc.yaml").read_text())
+    assert len(named) > 20
+    assert not [f"{study}: {arm}" for study, arm in named if arm not in grid.arms(grid.study(raw, study))]

@@ -1,0 +1,159 @@
+"""The shrunken pipeline end to end: what a run leaves, what a change and its undoing run again, and what DVC's commands show of it."""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import shrunken
+
+from ftbench import params
+
+CHANGED = "offline.multinli.lora.learning_rate.own"
+FOLLOWING = {"train_multinli@lora-own-0", "evaluate_multinli@lora-own-0", "compare@multinli", "account", "report"}
+RESULTS = ("models/*", "reports/*/predictions/*", "reports/*/scores/*", "reports/*/learning/*")  # the rest holds seconds and memory
+
+
+@contextlib.contextmanager
+def changed(folder: Path, edit) -> Iterator[None]:
+    """params.yaml as `edit` leaves it, until the block ends."""
+    path = folder / "params.yaml"
+    before = path.read_bytes()
+    raw = params.read(path)
+    edit(raw)
+    shrunken.write(folder, raw)
+    try:
+        yield
+    finally:
+        path.write_bytes(before)
+
+
+def results(folder: Path) -> dict[str, bytes]:
+    """The files that are a function of data, params and code alone, by path."""
+    paths = [path for top in ("models", "reports") for path in sorted((folder / top).rglob("*")) if path.is_file()]
+    names = {path.relative_to(folder).as_posix(): path for path in paths}
+    return {name: path.read_bytes() for name, path in names.items() if any(fnmatch.fnmatch(name, pattern) for pattern in RESULTS)}
+
+
+def ran(printed: str) -> set[str]:
+    """The stages that a `dvc repro` ran."""
+    return set(re.findall(r"^Running stage '(.+)':", printed, re.MULTILINE))
+
+
+def test_every_stage_runs_on_the_params_that_it_declares(pipeline):
+    """The fixture hides from each stage what it does not declare; a stage that reads more would have stopped."""
+    told = (pipeline / "printed").read_text()
+    ended = re.findall(r"^\[\d+/(\d+)\] (\S+): ran, [\d.]+ s$", told, re.MULTILINE)
+    declared = json.loads((pipeline / ".ftbench/declared.json").read_text())
+    assert {name for _, name in ended} == set(declared)
+    assert {int(total) for total, _ in ended} == {len(declared)}
+    assert len(declared) >= 35
+
+
+def test_a_run_leaves_what_people_read(pipeline):
+    for study in shrunken.FACTORS:
+        metrics = json.loads((pipeline / f"reports/{study}/metrics.json").read_text())
+        assert metrics
+        assert (pipeline / f"reports/{study}/README.md").read_text().startswith(f"# Study {study}")
+    assert json.loads((pipeline / "reports/accounting.json").read_text())["scales"]["offline"]
+    assert json.loads((pipeline / "reports/alpaca/answers.json").read_text())["answers"]
+
+
+def test_git_sees_what_people_read_and_not_what_dvc_keeps(pipeline):
+    tracked = shrunken.run(pipeline, "git", "ls-files").splitlines()
+    assert {"dvc.lock", "reports/README.md", "reports/multinli/metrics.json"} <= set(tracked)
+    assert not [path for path in tracked if path.startswith(("data/", "models/")) or "/predictions/" in path or "/costs/" in path]
+    assert not [path for path in tracked if path.endswith("/.gitignore") and path.startswith("reports")]
+
+
+def test_several_at_once_give_the_same_bytes_as_dvc_repro_one_by_one_on_all_params(pipeline, tmp_path):
+    other = shrunken.copy(tmp_path)
+    printed = shrunken.run(other, "dvc", "repro", "evaluate_snli@qkv-nf4-0")
+    assert {"checkpoint@phi_2", "train_snli@qkv-nf4-0", "evaluate_snli@qkv-nf4-0"} < ran(printed)
+    ours, theirs = results(pipeline), results(other)
+    assert {"reports/snli/predictions/qkv-nf4-0.parquet", "models/snli/qkv-nf4-0/adapter_model.safetensors"} <= set(theirs)
+    assert [name for name, content in theirs.items() if ours[name] != content] == []
+
+
+def test_a_second_run_has_nothing_to_do(pipeline):
+    before = (pipeline / "dvc.lock").read_bytes()
+    assert "nothing to do" in shrunken.run(pipeline, "ftbench", "repro")
+    assert ran(shrunken.run(pipeline, "dvc", "repro")) == set()
+    assert (pipeline / "dvc.lock").read_bytes() == before
+
+
+def test_a_change_runs_what_depends_on_it_and_undoing_it_trains_nothing(pipeline):
+    before = results(pipeline)
+
+    def edit(raw):
+        raw["offline"]["multinli"]["lora"]["learning_rate"]["own"] = 0.004
+
+    with changed(pipeline, edit):
+        told = shrunken.run(pipeline, "ftbench", "repro", "--jobs", "2")
+        assert set(re.findall(r"^\[\d+/\d+\] (\S+): ran", told, re.MULTILINE)) == FOLLOWING
+        assert CHANGED in shrunken.run(pipeline, "dvc", "params", "diff")
+        after = results(pipeline)
+        moved = {name for name in before if before[name] != after[name]}
+        assert "models/multinli/lora-own-0/adapter_model.safetensors" in moved
+        assert {name.split("/")[-1].split(".")[0] for name in moved if name.startswith("reports")} == {"lora-own-0"}
+    printed = shrunken.run(pipeline, "dvc", "repro")
+    assert ran(printed) == {"compare@multinli", "account", "report"}
+    assert len(re.findall(r"is cached - skipping run", printed)) == 2
+    assert results(pipeline) == before
+    assert "Data and pipelines are up to date" in shrunken.run(pipeline, "dvc", "status")
+
+
+def test_removing_an_arm_names_the_files_that_it_leaves(pipeline):
+    def edit(raw):
+        raw["studies"]["multinli"]["factors"]["rate"].remove("own")
+        for method in ("full", "lora"):
+            del raw["offline"]["multinli"][method]["learning_rate"]["own"]
+
+    with changed(pipeline, edit):
+        printed = shrunken.run(pipeline, "dvc", "repro", "--single-item", "compare@multinli")
+    assert "predictions/lora-own-0.parquet belongs to no arm" in printed
+    comparison = json.loads((pipeline / "reports/multinli/comparison.json").read_text())
+    assert "predictions/lora-own-0.parquet" in comparison["orphans"]
+    assert "lora-own" not in json.loads((pipeline / "reports/multinli/metrics.json").read_text())
+    shrunken.run(pipeline, "dvc", "repro", "--single-item", "compare@multinli")
+
+
+def test_a_mistake_in_params_stops_before_anything_runs(pipeline):
+    def edit(raw):
+        raw["offline"]["snli"]["qkv"]["training"]["optim"] = "adamv_torch_fused"
+        raw["offline"]["multinli"]["lora"]["learning_rate"]["own"] = -1.0
+
+    with changed(pipeline, edit):
+        printed = shrunken.run(pipeline, "ftbench", "repro", expected=2)
+    assert "did you mean 'adamw_torch_fused'?" in printed
+    assert CHANGED in printed
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        (["dag"], r"train_multinli@lora-own-0"),
+        (["dag", "--mermaid", "--collapse-foreach-matrix"], r"evaluate_alpaca"),
+        (["metrics", "show"], r"reports/multinli/metrics.json"),
+        (["metrics", "diff", "--all"], r"lora-own.accuracy\b"),
+        (["stage", "list"], r"train_snli@qkv-nf4-0 +an arm of snli"),
+    ],
+)
+def test_dvc_shows_the_pipeline(pipeline, command, shown):
+    assert re.search(shown, shrunken.run(pipeline, "dvc", *command))
+
+
+def test_dvc_draws_every_arm_and_the_arms_over_each_other(pipeline, tmp_path):
+    shrunken.run(pipeline, "dvc", "plots", "show", "--out", str(tmp_path))
+    page = (tmp_path / "index.html").read_text()
+    specifications = [json.loads(one) for one in re.findall(r"var spec = (\{.*?\});\n", page, re.DOTALL)]
+    titles = [one["title"]["text"] for one in specifications]
+    assert "reports/multinli/curves/lora-own.csv" in titles
+    overlaid = next(one for one in specifications if one["title"]["text"].endswith("multinli, training loss"))
+    assert {row["filename"] for row in overlaid["data"]["values"]} >= {"lora-own.csv", "full-shared.csv"}
+    assert overlaid["encoding"]["y"]["field"] == "loss"
