@@ -59,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
     check.set_defaults(run=_check)
     pin = commands.add_parser("pin", help="write the sha256 of every local file source into params.yaml", allow_abbrev=False)
     pin.set_defaults(run=_pin)
-    repro = commands.add_parser("repro", help="run every stage that is out of date, several at once, as `dvc repro` would", allow_abbrev=False)
+    repro = commands.add_parser("repro", help="run what is out of date, several stages at once", allow_abbrev=False)
     repro.add_argument("--jobs", type=_jobs, default=_cores(), metavar="N", help="stages at once (default: one per core)")
     repro.set_defaults(run=_repro)
     for command in (check, pin):

@@ -1,7 +1,7 @@
 """Generated NLI pairs whose labels follow from worlds, and whose hypotheses alone say nothing of them.
 
-Every hypothesis is used three times over, under a premise that entails it, one that leaves it open and one that contradicts it: so a model that
-sees the hypothesis alone scores a third. Premises are dealt to the splits and to the pretraining corpus by a hash: no two of these
+Every hypothesis is used three times over, under a premise that entails it, one that leaves it open and one that contradicts it: a model
+that sees the hypothesis alone scores a third. Premises are dealt to the splits and to the pretraining corpus by a hash: no two of these
 share one, whatever the seeds.
 """
 

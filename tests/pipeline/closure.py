@@ -48,8 +48,8 @@ def _collect(node: ast.AST, names: set[str]) -> None:
         elif isinstance(child, ast.Import):
             names.update(alias.name for alias in child.names)
         elif isinstance(child, ast.ImportFrom):
-            assert child.level == 0 and child.module, f"{ast.unparse(child)}: imports name the package in full"
-            names.update([child.module, *(f"{child.module}.{alias.name}" for alias in child.names)])
+            assert child.level == 0, f"{ast.unparse(child)}: imports name the package in full"
+            names.update([str(child.module), *(f"{child.module}.{alias.name}" for alias in child.names)])
         else:
             _collect(child, names)
 

@@ -20,14 +20,14 @@ ROOT = Path(__file__).parents[2]
 COPIED = ("src", "stages", "dvc.yaml", ".dvc/config", ".dvc/plots", ".dvc/.gitignore", ".dvcignore", ".gitignore", "README.md")
 FACTORS = {
     "snli": {"adapter": ["qkv"], "precision": ["nf4"]},
-    "multinli": {"method": ["full", "lora"], "rate": ["shared", "own"]},
+    "multinli": {"method": ["lora"], "rate": ["shared", "own"]},
     "multinli_controls": {"control": ["hypothesis_only"]},
     "multinli_llm": {"method": ["study_layer"], "pooling": ["last_token"]},
     "prompting": {"method": ["soft_prompt"]},
     "alpaca": {"model": ["bloom_3b"], "budget": ["equal"]},
 }
 BASELINES = {"snli": ["majority"], "multinli": ["untrained_head"], "multinli_llm": [], "prompting": ["zero_shot"], "alpaca": ["bloom_3b"]}
-REFERENCES = {"multinli_llm": "study_layer-last_token", "alpaca": "bloom_3b-equal"}
+REFERENCES = {"multinli": "lora-shared", "multinli_llm": "study_layer-last_token", "alpaca": "bloom_3b-equal"}
 DIMENSIONS = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
 ROWS = {"train": 48, "validation": 12, "test": 30, "test_matched": 30, "test_mismatched": 24}
 
@@ -62,7 +62,8 @@ def _shorten(block: dict[str, Any], levels: list[str]) -> None:
             block[setting] = {level: one for level, one in value.items() if level in levels}
     training = block.get("training", {})
     for one in [training] if "optim" in training else training.values():
-        one.pop("num_train_epochs", None)
+        for key in ("num_train_epochs", "eval_steps"):
+            one.pop(key, None)
         one |= {"max_steps": 2, "per_device_train_batch_size": 4, "logging_steps": 1, "eval_strategy": "no"}
 
 
@@ -115,7 +116,7 @@ def environment(folder: Path) -> dict[str, str]:
     """The environment of a command in the copy."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "GIT_"))}
-    own = {"PATH": path, "PYTHONPATH": str(folder / "src"), "DVC_SITE_CACHE_DIR": str(folder / ".dvc/site"), "HF_HUB_OFFLINE": "1"}
+    own = {"PATH": path, "PYTHONPATH": str(folder / "src"), "DVC_SITE_CACHE_DIR": str(folder / ".dvc/tmp/site"), "HF_HUB_OFFLINE": "1"}
     return {**kept, **own}
 
 
@@ -133,8 +134,10 @@ DECLARED = """
 import json
 from dvc.dependency import ParamsDependency
 from dvc.repo import Repo
-stages = Repo().index.stages
-print(json.dumps({stage.addressing: [key for dep in stage.deps if isinstance(dep, ParamsDependency) for key in dep.params] for stage in stages}))
+found = {}
+for stage in Repo().index.stages:
+    found[stage.addressing] = [key for dep in stage.deps if isinstance(dep, ParamsDependency) for key in dep.params]
+print(json.dumps(found))
 """
 
 # what follows `read` in the copy's ftbench/params.py

@@ -130,7 +130,8 @@ def test_what_people_read_is_kept_in_git(stages):
 
 
 def test_git_ignores_just_what_dvc_keeps(stages):
-    ignored = [line.strip("/") for line in (ROOT / ".gitignore").read_text().splitlines() if line.startswith(("/data", "/models", "/reports"))]
+    lines = (ROOT / ".gitignore").read_text().splitlines()
+    ignored = [line.strip("/") for line in lines if line.startswith(("/data", "/models", "/reports"))]
     for group in stages.values():
         for out in (out for stage in group for out in stage.outs):
             inside = any(fnmatch.fnmatch(out.def_path, f"{pattern}/*") for pattern in ignored)

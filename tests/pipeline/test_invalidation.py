@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import shrunken
+from dvc.dependency import param
 
-from ftbench import params
+from ftbench import dvc_files, params
 
 Edit = Callable[[Path], None]
 
@@ -45,7 +47,7 @@ def new_level(folder: Path) -> None:
     """The edit that gives multinli another method, with settings of its own."""
     raw = params.read(folder / "params.yaml")
     raw["studies"]["multinli"]["factors"]["method"].append("top_layers")
-    raw["offline"]["multinli"]["top_layers"] = {**raw["offline"]["multinli"]["full"], "adapter": {"num_top_layers": 1}}
+    raw["offline"]["multinli"]["top_layers"] = {**raw["offline"]["multinli"]["lora"], "adapter": {"num_top_layers": 1}}
     shrunken.write(folder, raw)
 
 
@@ -62,9 +64,9 @@ TABLE = {
         ["evaluate_multinli@lora-own-0", "compare@multinli", "report"],
     ),
     "one method's script": (
-        appended("stages/train_full.py"),
-        ["train_multinli@full-shared-0", "train_multinli@full-own-0", "train_multinli_controls@*"],
-        ["evaluate_multinli@full-*", "evaluate_multinli_controls@*", "compare@multinli", "compare@multinli_controls", "report"],
+        appended("stages/train_lora.py"),
+        ["train_multinli@lora-*"],
+        ["evaluate_multinli@lora-*", "compare@multinli", "report"],
     ),
     "a script of evaluation": (appended("stages/evaluate_answers.py"), ["evaluate_alpaca@*"], ["compare_alpaca", "report"]),
     "the statistics": (appended("src/ftbench/statistics.py"), ["compare@*", "compare_alpaca"], ["report"]),
@@ -119,33 +121,55 @@ def stale() -> tuple[set[str], set[str]]:
     from dvc.repo import Repo
 
     repo = Repo()
-    at_once = set(repo.status())
-    graph = repo.index.graph
-    after = {other.addressing for stage in graph if stage.addressing in at_once for other in nx.ancestors(graph, stage)}
-    return at_once, after - at_once
+    with repo.lock:
+        graph = repo.index.graph
+        changed = {stage for stage in graph if stage.status()}
+    after = set().union(*(nx.ancestors(graph, stage) for stage in changed)) - changed
+    return {stage.addressing for stage in changed}, {stage.addressing for stage in after}
 
 
 def matching(names: set[str], patterns: list[str]) -> set[str]:
     return {name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)}
 
 
-@pytest.mark.parametrize("what", TABLE)
-def test_just_the_expected_stages_become_stale(pipeline, monkeypatch, what):
-    monkeypatch.chdir(pipeline)
-    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(pipeline / ".dvc/site"))
-    edit, wanted_at_once, wanted_after = TABLE[what]
-    code = [path for folder in ("src", "stages") for path in Path(folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-    before = {path: path.read_bytes() for path in [Path("params.yaml"), Path("README.md"), *code]}
+@contextlib.contextmanager
+def edited(folder: Path, edit: Edit) -> Iterator[None]:
+    """The copy after an edit; when the block ends, every file is as it was."""
+    code = [path for top in ("src", "stages") for path in (folder / top).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    before = {path: path.read_bytes() for path in [folder / "params.yaml", folder / "README.md", *code]}
     try:
-        edit(pipeline)
-        at_once, after = stale()
-        assert at_once == matching(at_once | after, wanted_at_once), "stale at once"
-        assert after == matching(at_once | after, wanted_after) - at_once, "stale after them"
-        for pattern in [*wanted_at_once, *wanted_after]:
-            assert matching(at_once | after, [pattern]), f"no stage {pattern}"
+        edit(folder)
+        yield
     finally:
         for path, content in before.items():
             if path.read_bytes() != content:
                 path.write_bytes(content)
-        Path("notes.txt").unlink(missing_ok=True)
+        (folder / "notes.txt").unlink(missing_ok=True)
+
+
+@pytest.fixture
+def inside(pipeline, monkeypatch):
+    """The reproduced pipeline, as the current folder."""
+    monkeypatch.chdir(pipeline)
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(pipeline / ".dvc/tmp/site"))
+    monkeypatch.setattr(param, "read_param_file", param.read_param_file)  # put back at the end
+    dvc_files.parse_params_once()  # a third of the time
+    return pipeline
+
+
+@pytest.mark.parametrize("what", TABLE)
+def test_just_the_expected_stages_become_stale(inside, what):
+    edit, wanted_at_once, wanted_after = TABLE[what]
+    with edited(inside, edit):
+        at_once, after = stale()
+    assert at_once == matching(at_once | after, wanted_at_once), "stale at once"
+    assert after == matching(at_once | after, wanted_after) - at_once, "stale after them"
+    for pattern in [*wanted_at_once, *wanted_after]:
+        assert matching(at_once | after, [pattern]), f"no stage {pattern}"
+
+
+def test_taking_every_edit_back_leaves_nothing_stale(inside):
+    for edit, _, _ in TABLE.values():
+        with edited(inside, edit):
+            pass
     assert stale() == (set(), set())

@@ -198,7 +198,7 @@ def test_ftbench_check_answers_within_two_seconds_and_without_torch(root: Path) 
 def test_ftbench_check_exits_with_2_and_one_block(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = (ROOT / "params.yaml").read_text()
     path = tmp_path / "params.yaml"
-    path.write_text(text.replace("own: 5e-3", "own: -5e-3").replace("scale: offline", "scale: ofline"))
+    path.write_text(text.replace("own: 2e-3", "own: -5e-3").replace("scale: offline", "scale: ofline"))
     (tmp_path / "stages").symlink_to(root / "stages")
     with pytest.raises(SystemExit) as caught:
         cli.main(["check", "--params", str(path)])

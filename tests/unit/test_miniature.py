@@ -161,3 +161,26 @@ def test_heads_that_do_not_divide_the_width_are_refused() -> None:
 def test_an_unknown_architecture_is_refused_with_the_nearest() -> None:
     with pytest.raises(UserError, match=r"did you mean 'falcon'\?"):
         miniature.config("falcom", SMALL, 500)
+
+
+def test_an_encoder_s_positions_start_as_waves_and_a_decoder_has_none_to_start() -> None:
+    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "max_position_embeddings": 40}
+    model = miniature.build("roberta", shape, 300, seed=0)
+    positions = model.roberta.embeddings.position_embeddings.weight
+    # the first wave has a period of 2 pi positions: sin(0) = 0, cos(0) = 1, sin(3) = 0.1411
+    assert [round(float(value), 4) for value in (positions[0, 0], positions[0, 1], positions[3, 0])] == [0.0, 0.08, 0.0113]
+    assert positions.requires_grad
+
+
+@pytest.mark.parametrize("architecture", ["roberta", "phi", "llama"])
+def test_half_the_heads_of_the_first_block_start_by_looking_for_the_same_token(architecture: str) -> None:
+    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "max_position_embeddings": 40}
+    model = miniature.build(architecture, shape, 300, seed=0)
+    weights = dict(model.named_parameters())
+    names = ("query", "key") if architecture == "roberta" else ("q_proj", "k_proj")
+    for layer, matching in ((0, True), (1, False)):
+        query, key = (next(value for name, value in weights.items() if f".{layer}." in name and f"{part}.weight" in name) for part in names)
+        assert bool((query[:16] == key[:16]).all()) == matching
+        assert not bool((query[16:] == key[16:]).any())
+        assert query.requires_grad
+        assert key.requires_grad

@@ -1,0 +1,116 @@
+"""The generated pairs: balanced, honest, dealt to splits once and for all, and the text that miniatures are pretrained on."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, defaultdict
+from typing import Any
+
+import pytest
+
+from ftbench import corpus, lexicon, pairs
+
+MATCHED = ["fiction", "government", "telephone", "travel"]
+PHENOMENA = {"detail", "negation", "number", "hypernym", "wrong_subject", "antonym", "subject", "action", "place", "object", "colour"}
+
+
+@pytest.fixture(scope="module")
+def splits() -> dict[str, list[dict[str, Any]]]:
+    return {split: list(pairs.generate(split, 1500, 3, MATCHED)) for split in ("train", "test")}
+
+
+@pytest.fixture(scope="module")
+def documents() -> list[dict[str, str]]:
+    return list(corpus.documents("train", 4000, 3))
+
+
+def test_the_same_seed_gives_the_same_pairs_and_another_seed_others() -> None:
+    first, again, other = (list(pairs.generate("train", 90, seed, MATCHED)) for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+
+
+def test_each_label_has_a_third_of_the_rows_and_each_genre_a_quarter(splits: dict[str, list[dict[str, Any]]]) -> None:
+    assert Counter(row["label"] for row in splits["train"]) == {0: 500, 1: 500, 2: 500}
+    assert Counter(row["genre"] for row in splits["train"]) == dict.fromkeys(MATCHED, 375)
+
+
+def test_every_hypothesis_stands_equally_often_under_each_label(splits: dict[str, list[dict[str, Any]]]) -> None:
+    labels: dict[str, Counter[int]] = defaultdict(Counter)
+    for row in splits["train"]:
+        labels[row["hypothesis"]][row["label"]] += 1
+    assert len(labels) > 200
+    assert all(len(set(counts.values())) == 1 and len(counts) == 3 for counts in labels.values())
+
+
+def test_no_premise_stands_in_two_splits_whatever_the_seeds(splits: dict[str, list[dict[str, Any]]]) -> None:
+    others = [list(pairs.generate(split, 300, seed, MATCHED)) for split, seed in (("validation", 3), ("train", 4), ("test", 5))]
+    premises = {
+        "train": {row["premise"] for row in [*splits["train"], *others[1]]},
+        "validation": {row["premise"] for row in others[0]},
+        "test": {row["premise"] for row in [*splits["test"], *others[2]]},
+    }
+    assert len(premises) == 3
+    for one, other in itertools.combinations(premises.values(), 2):
+        assert not one & other
+
+
+def test_all_phenomena_of_the_reports_occur(splits: dict[str, list[dict[str, Any]]]) -> None:
+    assert {row["phenomenon"] for row in splits["train"]} == PHENOMENA
+
+
+def test_shallow_features_do_not_give_the_labels_away() -> None:
+    from ftbench import baselines
+
+    train, test = (list(pairs.generate(split, number, 6, MATCHED)) for split, number in (("train", 3000), ("test", 900)))
+    columns = [[[row[name] for row in rows] for name in ("premise", "hypothesis", "label")] for rows in (train, test)]
+    found = baselines.shallow_controls(baselines.fit_shallow(*columns[0]), *columns[1])
+    assert len(found) == 4
+    assert found["hypothesis_ngrams"] < 0.40
+    assert found["premise_ngrams"] <= 0.50
+    assert found["overlap"] < 0.60
+    assert found["premise_and_hypothesis_ngrams"] < 0.60
+
+
+def test_no_mismatched_pair_shares_structures_and_words_with_train(splits: dict[str, list[dict[str, Any]]]) -> None:
+    def key(row: dict[str, Any]) -> tuple[str, str, frozenset[str]]:
+        return row["premise_structure"], row["hypothesis_structure"], frozenset(f"{row['premise']} {row['hypothesis']}".lower().split())
+
+    mismatched = list(pairs.generate("test", 600, 3, ["medicine", "farming"]))
+    assert len(mismatched) == 600
+    assert not {key(row) for row in mismatched} & {key(row) for row in splits["train"]}
+
+
+def test_no_document_holds_a_test_example(splits: dict[str, list[dict[str, Any]]], documents: list[dict[str, str]]) -> None:
+    texts = [document["text"].lower() for document in documents]
+    whole = [row for row in splits["test"] for text in texts if row["premise"].lower() in text and row["hypothesis"].lower() in text]
+    assert not whole
+
+
+def test_documents_are_of_five_kinds_and_cover_every_genre(documents: list[dict[str, str]]) -> None:
+    assert {document["kind"] for document in documents} == set(corpus.KINDS)
+    assert len(corpus.KINDS) == 5
+    text = " ".join(document["text"] for document in documents)
+    assert all(leaf in text for genre in lexicon.GENRES for leaf in lexicon.leaves(genre, "kind"))
+
+
+def test_a_form_s_label_word_says_nothing_of_its_sentences(documents: list[dict[str, str]]) -> None:
+    counts = Counter(document["text"].rsplit(maxsplit=1)[1] for document in documents if document["kind"] == "form")
+    assert set(counts) == set(corpus.LABEL_WORDS)
+    total = sum(counts.values())
+    assert all(abs(count / total - 1 / 3) < 0.08 for count in counts.values())
+
+
+def test_only_comments_remark_on_two_sentences_and_never_in_a_label_word(documents: list[dict[str, str]]) -> None:
+    remarks = [remark for wordings in corpus.COMMENTS for remark in wordings]
+    assert len(set(remarks)) == 12
+    for document in documents:
+        remarked = any(document["text"].endswith(remark) for remark in remarks)
+        assert remarked == (document["kind"] == "comment")
+        if document["kind"] != "form":
+            assert not any(word in document["text"] for word in corpus.LABEL_WORDS)
+
+
+def test_a_split_that_cannot_be_known_is_refused() -> None:
+    with pytest.raises(KeyError):
+        next(pairs.generate("nonsense", 3, 0, MATCHED))

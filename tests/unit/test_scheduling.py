@@ -1,0 +1,190 @@
+"""`ftbench repro` on pipelines of shell commands: order, several at once, failure, interruption, the run cache."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+RUN = [sys.executable, "-c", "import sys; from ftbench import scheduling; sys.exit(scheduling.repro(int(sys.argv[1])))"]
+
+
+@pytest.fixture
+def repo(tmp_path, monkeypatch):
+    """An empty DVC repository, as the current folder."""
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / ".dvc/tmp/site"))
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc/config").write_text("[core]\n    analytics = false\n")
+    (tmp_path / ".dvc/.gitignore").write_text("*\n")
+    return tmp_path
+
+
+def pipeline(**stages: dict) -> None:
+    """Write dvc.yaml: of each stage its command, and its deps, outs or params; without outs, one named after it."""
+    written = {name: {"outs": [f"{name}.txt"], **stage} for name, stage in stages.items()}
+    yaml = YAML(typ="safe", pure=True)
+    yaml.sort_base_mapping_type_on_output = False
+    with Path("dvc.yaml").open("w") as stream:
+        yaml.dump({"stages": written}, stream)
+
+
+def repro(jobs: int = 2, expected: int = 0) -> str:
+    done = subprocess.run([*RUN, str(jobs)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
+    assert done.returncode == expected, done.stdout
+    return done.stdout
+
+
+def ended(told: str) -> list[tuple[str, str]]:
+    """(stage, how it ended) in the order in which they did."""
+    return re.findall(r"^\[\d+/\d+\] (\S+): (\w+),", told, re.MULTILINE)
+
+
+def dvc(*words: str) -> str:
+    return subprocess.run([sys.executable, "-m", "dvc", *words], capture_output=True, text=True, check=True).stdout
+
+
+def test_a_stage_starts_when_what_it_reads_is_there(repo):
+    pipeline(
+        last={"cmd": "cat middle.txt > last.txt", "deps": ["middle.txt"]},
+        middle={"cmd": "cat first.txt > middle.txt", "deps": ["first.txt"]},
+        first={"cmd": "echo made > first.txt"},
+    )
+    assert ended(repro()) == [("first", "ran"), ("middle", "ran"), ("last", "ran")]
+    assert Path("last.txt").read_text() == "made\n"
+    assert "up to date" in dvc("status")
+
+
+def test_a_second_run_has_nothing_to_do(repo):
+    pipeline(one={"cmd": "echo 1 > one.txt"})
+    repro()
+    written = Path("dvc.lock").stat().st_mtime_ns
+    assert "nothing to do" in repro()
+    assert Path("dvc.lock").stat().st_mtime_ns == written
+
+
+def test_independent_stages_run_at_the_same_time(repo):
+    wait = "for i in $(seq 100); do test -e {other}.here && break; sleep 0.1; done; test -e {other}.here && echo met > {own}.txt"
+    pipeline(
+        a={"cmd": "touch a.here; " + wait.format(own="a", other="b")},
+        b={"cmd": "touch b.here; " + wait.format(own="b", other="a")},
+    )
+    assert {name for name, _ in ended(repro(jobs=2))} == {"a", "b"}
+
+
+def test_no_more_run_at_once_than_asked_for(repo):
+    alone = "mkdir taken && sleep 0.2 && rmdir taken && echo 1 > {own}.txt"
+    pipeline(**{name: {"cmd": alone.format(own=name)} for name in "abc"})
+    assert len(ended(repro(jobs=1))) == 3
+
+
+def test_the_lock_file_is_what_dvc_would_write_whatever_finishes_first(repo):
+    pipeline(
+        slow={"cmd": "sleep 0.5; echo 1 > slow.txt", "params": ["rate"]},
+        quick={"cmd": "echo 2 > quick.txt"},
+        after={"cmd": "cat slow.txt quick.txt > after.txt", "deps": ["slow.txt", "quick.txt"]},
+    )
+    Path("params.yaml").write_text("rate: 1e-5\nother: 2\n")
+    repro(jobs=2)
+    ours = Path("dvc.lock").read_bytes()
+    Path("dvc.lock").unlink()
+    dvc("repro")
+    assert Path("dvc.lock").read_bytes() == ours
+    assert "nothing to do" in repro()
+
+
+def test_a_failure_lets_others_finish_and_starts_nothing_after_it(repo):
+    pipeline(
+        bad={"cmd": "sleep 0.2; echo what is wrong; exit 1"},
+        good={"cmd": "sleep 1; echo 1 > good.txt"},
+        after_good={"cmd": "echo 1 > after_good.txt", "deps": ["good.txt"]},
+        after_bad={"cmd": "echo 1 > after_bad.txt", "deps": ["bad.txt"]},
+    )
+    told = repro(expected=1)
+    assert ended(told) == [("good", "ran")]
+    assert "bad failed, exit code 1" in told
+    assert "what is wrong" in told
+    pipeline(
+        bad={"cmd": "echo mended > bad.txt"},
+        good={"cmd": "sleep 1; echo 1 > good.txt"},
+        after_good={"cmd": "echo 1 > after_good.txt", "deps": ["good.txt"]},
+        after_bad={"cmd": "echo 1 > after_bad.txt", "deps": ["bad.txt"]},
+    )
+    assert {name for name, _ in ended(repro())} == {"bad", "after_bad", "after_good"}
+
+
+def test_a_users_mistake_in_a_stage_gives_exit_code_2(repo):
+    pipeline(bad={"cmd": "echo to mend; exit 2"})
+    assert "to mend" in repro(expected=2)
+
+
+def test_a_worker_that_is_killed_is_a_failure_and_not_a_hang(repo):
+    pipeline(bad={"cmd": "kill -9 $PPID; sleep 30"}, after={"cmd": "echo 1 > after.txt", "deps": ["bad.txt"]})
+    assert "bad failed" in repro(expected=1)
+
+
+def test_going_back_to_an_earlier_value_restores_what_it_gave(repo):
+    pipeline(one={"cmd": "cat params.yaml > one.txt", "params": ["rate"], "deps": ["input"]})
+    Path("input").write_text("same")
+    for rate, how in (("1", "ran"), ("2", "ran"), ("1", "restored")):
+        Path("params.yaml").write_text(f"rate: {rate}\n")
+        assert ended(repro()) == [("one", how)]
+        assert Path("one.txt").read_text() == f"rate: {rate}\n"
+
+
+def test_what_follows_an_output_that_came_out_the_same_does_not_run(repo):
+    pipeline(
+        one={"cmd": "echo same > one.txt", "params": ["rate"]},
+        two={"cmd": "cat one.txt > two.txt", "deps": ["one.txt"]},
+    )
+    Path("params.yaml").write_text("rate: 1\n")
+    repro()
+    Path("params.yaml").write_text("rate: 2\n")
+    assert ended(repro()) == [("one", "ran"), ("two", "unchanged")]
+
+
+def test_an_interruption_ends_the_running_stages_and_keeps_what_was_finished(repo):
+    pipeline(
+        done={"cmd": "echo 1 > done.txt"},
+        long={"cmd": "echo $$ > pid; sleep 60; echo 1 > long.txt", "deps": ["done.txt"]},
+    )
+    process = subprocess.Popen([*RUN, "2"], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + 30
+    while not (Path("pid").exists() and Path("pid").read_text().strip()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    told, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "interrupted" in told
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(Path("pid").read_text()), 0)
+    pipeline(done={"cmd": "echo 1 > done.txt"}, long={"cmd": "echo 1 > long.txt", "deps": ["done.txt"]})
+    assert ended(repro()) == [("long", "ran")]
+
+
+def test_another_dvc_at_work_is_said_and_not_disturbed(repo):
+    import zc.lockfile
+
+    pipeline(one={"cmd": "echo 1 > one.txt"})
+    (repo / ".dvc/tmp").mkdir()
+    held = zc.lockfile.LockFile(str(repo / ".dvc/tmp/lock"))
+    try:
+        assert "another DVC process" in repro(expected=1)
+    finally:
+        held.close()
+    assert not Path("one.txt").exists()
+
+
+def test_a_pipeline_that_dvc_cannot_read_is_said_in_its_words(repo):
+    pipeline(one={"cmd": "echo ${missing} > one.txt"})
+    Path("params.yaml").write_text("rate: 1\n")
+    assert "Could not find 'missing'" in repro(expected=1)
