@@ -161,6 +161,7 @@ def _work(stage: Any, answer: Any) -> None:
     # in the worker: a session of its own, so that Ctrl-C reaches the stage once, through the parent
     os.setsid()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     log = log_of(stage.addressing)
     with log.open("wb") as stream, open(os.devnull, "rb") as nothing:
         for source, target in ((nothing, 0), (stream, 1), (stream, 2)):
@@ -212,11 +213,13 @@ def _terminated_is_interrupted() -> Iterator[None]:
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    # both, since a shell that starts this in the background has it ignore Ctrl-C
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _held() -> Any:

@@ -151,12 +151,17 @@ def test_what_follows_an_output_that_came_out_the_same_does_not_run(repo):
     assert ended(repro()) == [("one", "ran"), ("two", "unchanged")]
 
 
-def test_an_interruption_ends_the_running_stages_and_keeps_what_was_finished(repo):
+@pytest.mark.parametrize("inherited", [signal.SIG_DFL, signal.SIG_IGN])
+def test_an_interruption_ends_the_running_stages_and_keeps_what_was_finished(repo, inherited):
     pipeline(
         done={"cmd": "echo 1 > done.txt"},
         long={"cmd": "echo $$ > pid; sleep 60; echo 1 > long.txt", "deps": ["done.txt"]},
     )
-    process = subprocess.Popen([*RUN, "2"], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    before = signal.signal(signal.SIGINT, inherited)  # a shell's background job is started with SIGINT ignored
+    try:
+        process = subprocess.Popen([*RUN, "2"], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
     deadline = time.monotonic() + 30
     while not (Path("pid").exists() and Path("pid").read_text().strip()):
         assert time.monotonic() < deadline
