@@ -67,7 +67,7 @@ def answer_loss(model: Any, tokenizer: Any, features: Sequence[Feature], batch_s
     def step(batch: dict[str, torch.Tensor]) -> torch.Tensor:
         labels = batch.pop("labels")
         # Answers stand at the right end. Logits are the largest tensor of all, and of a prompt's only the last are needed.
-        num_kept = labels.shape[1] - int((labels != IGNORED).any(dim=0).nonzero()[0])
+        num_kept = num_answer_columns(labels)
         labels = labels[:, -num_kept:]
         scores = _log_softmax(model(**batch, logits_to_keep=num_kept + 1).logits[:, -num_kept - 1 : -1])
         counted = labels != IGNORED
@@ -75,6 +75,11 @@ def answer_loss(model: Any, tokenizer: Any, features: Sequence[Feature], batch_s
         return -(picked * counted).sum(dim=1)
 
     return _in_order(model, tokenizer, features, batch_size, step)
+
+
+def num_answer_columns(labels: torch.Tensor) -> int:
+    """How many columns at the right end of padded labels [batch, length] hold every label that counts."""
+    return labels.shape[1] - int((labels != IGNORED).any(dim=0).nonzero()[0])
 
 
 def generate(model: Any, tokenizer: Any, features: Sequence[Feature], batch_size: int, max_new_tokens: int) -> list[Answer]:

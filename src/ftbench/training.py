@@ -151,14 +151,22 @@ class _SaveNowAndThen(TrainerCallback):
         self.saved = time.monotonic()
 
 
-def collator(tokenizer: Any, padding_side: str) -> Callable[[Sequence[dict[str, Any]]], dict[str, torch.Tensor]]:
-    """A function from rows to padded tensors with an attention mask; labels per token are padded too, a label per row is not."""
+def collator(tokenizer: Any, padding_side: str) -> Callable[[Sequence[dict[str, Any]]], dict[str, Any]]:
+    """A function from rows to padded tensors with an attention mask; labels per token are padded too, a label per row is not.
+
+    Padded on the left, answers stand at the right end, and only the logits there are asked for: those of a prompt enter no loss, and over
+    a whole vocabulary they would be most of a step's work.
+    """
     padder = copy.copy(tokenizer)
     padder.padding_side = padding_side
 
-    def collate(rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+    def collate(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         if not isinstance(rows[0]["labels"], int):
-            return inference.pad(rows, padder, "cpu")
+            batch: dict[str, Any] = inference.pad(rows, padder, "cpu")
+            if padding_side == "left":
+                num_kept = inference.num_answer_columns(batch["labels"]) + 1  # a token is predicted at the one before it
+                batch |= {"labels": batch["labels"][:, -num_kept:], "logits_to_keep": num_kept}
+            return batch
         batch = inference.pad([{name: row[name] for name in row if name != "labels"} for row in rows], padder, "cpu")
         batch["labels"] = torch.tensor([row["labels"] for row in rows])
         return batch
