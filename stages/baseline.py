@@ -6,7 +6,7 @@ first gives the predictions. In a study of several models a baseline is the mode
 
 Reads the splits of a data set and the base model. Writes predictions, scores and cost as for a trained arm, at seed 0. In the scores,
 `hypothesis_only` has the accuracies of all shallow classifiers under `shallow`, a prompted baseline the scores of each wording under
-`wordings` and the probability of the label words after the prompt as `label_mass`.
+`wordings`, each with what the model writes freely, and the probability of the label words after the prompt as `label_mass`.
 Parameters: the study's `text` and `evaluation`, and the wordings of a prompted baseline.
 Example: python stages/baseline.py --study snli --baseline zero_shot
     --data data/snli --base models/base/phi_2
@@ -21,9 +21,10 @@ import argparse
 import random
 from typing import Any
 
-from ftbench import answers, baselines, bases, evaluation, grid, params, scores, seeds, stage
+from ftbench import answers, baselines, bases, evaluation, evaluation_nli, grid, params, scores, seeds, stage
 from ftbench.errors import Problem, UserError, nearest
-from ftbench.evaluation import Columns, Judged
+from ftbench.evaluation import Columns
+from ftbench.evaluation_nli import Judged
 from ftbench.schema import Prompts
 
 SEED = 0
@@ -61,16 +62,21 @@ def classify(arguments: argparse.Namespace, raw: grid.Raw) -> None:
     from ftbench import costs
 
     splits = {split: evaluation.read_split(arguments.data, split) for split in evaluation.test_splits(arguments.data)}
+    besides = evaluation_nli.besides(arguments.data)
     with costs.measure() as cost:
+        freely: Any = None
         if arguments.baseline == "majority" or arguments.baseline in baselines.BASELINES:
             judge = learnt_from_train(arguments)
         elif arguments.baseline == "untrained_head":
             judge = untrained_head(arguments, raw)
         else:
-            judge = prompted(arguments, raw)
+            judge, freely = prompted(arguments, raw)
         with evaluation.timed(cost):
             judged = {split: (pairs, judge(pairs)) for split, pairs in splits.items()}
-    evaluation.write_nli(arguments.predictions, arguments.scores, SEED, judged)
+        if freely:
+            judged = {split: (pairs, freely(pairs, one)) for split, (pairs, one) in judged.items()}
+        judged |= {split: (pairs, judge(pairs)) for split, pairs in besides.items()}
+    evaluation_nli.write_nli(arguments.predictions, arguments.scores, SEED, judged)
     finish(arguments, cost, sum(len(pairs["id"]) for pairs in splits.values()))
 
 
@@ -83,7 +89,7 @@ def learnt_from_train(arguments: argparse.Namespace) -> Any:
 
     def judge(pairs: Columns) -> Judged:
         sides = pairs["premise"], pairs["hypothesis"]
-        hashes = evaluation.pair_hashes(pairs, {"hypothesis_only": "hypothesis", "premise_only": "premise"}.get(arguments.baseline))
+        hashes = evaluation_nli.pair_hashes(pairs, {"hypothesis_only": "hypothesis", "premise_only": "premise"}.get(arguments.baseline))
         if own is None:
             return Judged(baselines.majority(train["label"], len(pairs["id"])), hashes)
         shallow = baselines.shallow_controls(classifiers, *sides, pairs["label"])
@@ -100,27 +106,39 @@ def untrained_head(arguments: argparse.Namespace, raw: grid.Raw) -> Any:
     tokenizer, seed = bases.load_tokenizer(arguments.base), seeds.derive(SEED, arguments.study, "head")
     if bases.manifest(arguments.base)["encoder"]:
         encoder = models.load_encoder(arguments.base, seed).to(models.device())
-        return lambda pairs: evaluation.judge_pairs(encoder, tokenizer, pairs, text, batch_size)
+        return lambda pairs: evaluation_nli.judge_pairs(encoder, tokenizer, pairs, text, batch_size)
     headed = models.load_decoder_head(arguments.base, None, "last", seed, dtype(arguments)).to(models.device())
-    return lambda pairs: evaluation.judge_prompts(headed, tokenizer, pairs, text, batch_size)
+    return lambda pairs: evaluation_nli.judge_prompts(headed, tokenizer, pairs, text, batch_size)
 
 
-def prompted(arguments: argparse.Namespace, raw: grid.Raw) -> Any:
-    """A judge that prompts the base model, with solved pairs from train or without, and reads the label words' likelihood."""
+def prompted(arguments: argparse.Namespace, raw: grid.Raw) -> tuple[Any, Any]:
+    """A judge that prompts the base model, with solved pairs from train or without, and reads the label words' likelihood.
+
+    Beside it what adds to its judgement, for each wording, what the model writes when it writes freely.
+    """
     text, batch_size = grid.text(raw, arguments.study), grid.evaluation(raw, arguments.study).per_device_eval_batch_size
     prompts = grid.prompts(raw, arguments.study, arguments.baseline)
     examples = solved_pairs(arguments, prompts) if prompts.num_examples else []
     model, tokenizer = decoder(arguments)
 
     def judge(pairs: Columns) -> Judged:
-        said = [evaluation.judge_labels(model, tokenizer, pairs, text, batch_size, template, examples) for template in prompts.templates]
+        said = [
+            evaluation_nli.judge_labels(model, tokenizer, pairs, text, batch_size, template, examples) for template in prompts.templates
+        ]
         wordings = []
         for template, judged in zip(prompts.templates, said, strict=True):
             figures = scores.classification(pairs["label"], judged.log_probabilities)
             wordings.append({"template": template, **judged.figures, **{name: figures[name] for name in ("accuracy", "macro_f1", "nll")}})
         return Judged(said[0].log_probabilities, said[0].prompt_hashes, {**said[0].figures, "wordings": wordings})
 
-    return judge
+    def freely(pairs: Columns, judged: Judged) -> Judged:
+        wordings = [
+            {**one, "written": evaluation_nli.written(model, tokenizer, pairs, text, batch_size, one["template"], examples)}
+            for one in judged.figures["wordings"]
+        ]
+        return judged.with_figures(wordings=wordings)
+
+    return judge, freely
 
 
 def solved_pairs(arguments: argparse.Namespace, prompts: Prompts) -> list[tuple[str, str, int]]:

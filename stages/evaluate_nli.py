@@ -1,9 +1,11 @@
-"""Evaluate a trained arm on the test split, or the two test splits, of its NLI data set.
+"""Evaluate a trained arm on the test split, or the two test splits, of its NLI data set, and on those of other data sets.
 
 Reads the test splits, the base model and the arm. Writes the predictions (one row per pair), their scores, and what the evaluation cost.
+Beside the test pairs it judges those of validation, by which probabilities are scaled, and the fixed probes; the cost is of the test alone.
+An arm that writes its label also does so freely: the scores count what is no label.
 Parameters: the study's `text` and `evaluation`.
 Example: python stages/evaluate_nli.py --study multinli --arm lora-own --seed 0
-    --data data/multinli --base models/base/roberta_large --model models/multinli/lora-own-0
+    --data data/multinli --base models/base/roberta_large --model models/multinli/lora-own-0 --transfer data/snli
     --predictions reports/multinli/predictions/lora-own-0.parquet
     --scores reports/multinli/scores/lora-own-0.json
     --cost reports/multinli/costs/lora-own-0-evaluate.json
@@ -14,7 +16,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ftbench import evaluation, grid, params, stage
+from ftbench import evaluation, evaluation_nli, grid, params, stage
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -24,21 +26,27 @@ def main(arguments: argparse.Namespace) -> None:
     kinds = ["encoder_head", "decoder_head", "label"]
     arm = evaluation.read_arm(arguments.model, arguments.study, arguments.arm, arguments.seed, kinds)
     splits = {split: evaluation.read_split(arguments.data, split) for split in evaluation.test_splits(arguments.data)}
+    besides = evaluation_nli.besides(arguments.data, arguments.transfer)
 
     from ftbench import costs, models  # slow to import: only once settings and data are known to be good
 
-    def judge(model: Any, tokenizer: Any, pairs: evaluation.Columns) -> evaluation.Judged:
+    def judge(model: Any, tokenizer: Any, pairs: evaluation.Columns) -> evaluation_nli.Judged:
         if arm["kind"] == "encoder_head":
-            return evaluation.judge_pairs(model, tokenizer, pairs, text, batch_size, arm["settings"]["only"])
+            return evaluation_nli.judge_pairs(model, tokenizer, pairs, text, batch_size, arm["settings"]["only"])
         if arm["kind"] == "decoder_head":
-            return evaluation.judge_prompts(model, tokenizer, pairs, text, batch_size)
-        return evaluation.judge_labels(model, tokenizer, pairs, text, batch_size)
+            return evaluation_nli.judge_prompts(model, tokenizer, pairs, text, batch_size)
+        return evaluation_nli.judge_labels(model, tokenizer, pairs, text, batch_size)
 
     with costs.measure() as cost:
         model, tokenizer = models.load_arm(arguments.model, arguments.base)
         with evaluation.timed(cost):
             judged = {split: (pairs, judge(model, tokenizer, pairs)) for split, pairs in splits.items()}
-    evaluation.write_nli(arguments.predictions, arguments.scores, arguments.seed, judged)
+        judged |= {split: (pairs, judge(model, tokenizer, pairs)) for split, pairs in besides.items()}
+        if arm["kind"] == "label":
+            for split, pairs in splits.items():
+                freely = evaluation_nli.written(model, tokenizer, pairs, text, batch_size)
+                judged[split] = pairs, judged[split][1].with_figures(written=freely)
+    evaluation_nli.write_nli(arguments.predictions, arguments.scores, arguments.seed, judged)
     num_examples = sum(len(pairs["id"]) for pairs in splits.values())
     evaluation.write_cost(arguments.cost, cost, arguments.study, arguments.arm, arguments.seed, arm["model"], num_examples)
 

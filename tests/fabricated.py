@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ftbench import answers, files, scores, text
+from ftbench import answers, evaluation, evaluation_nli, files, probes, scores, text
 
 PARAMS = """\
 scale: offline
@@ -57,7 +57,8 @@ studies:
     primary_metric: bits_per_byte
     reference: open_llama_3b-study
 """
-NUM_PAIRS = 180
+NUM_PAIRS, NUM_VALIDATION = 180, 60
+SHARED = ("id", "genre", "phenomenon")
 HOSTILE = "A man | <script>alert(1)</script> `code`\nsecond line \x1b[31mred\x1b[0m \u202eback"
 SKILL = {"qkv-nf4": 0.85, "qkv-unquantised": 0.84, "zero_shot": 0.4, "hypothesis_only": 0.36}
 
@@ -93,32 +94,32 @@ def _write_snli(root: Path) -> None:
 def write_pairs(
     root: Path, name: str, seed: int, predicted: np.ndarray, premises: list[str], hypotheses: list[str], columns: dict[str, Any]
 ) -> None:
-    """The files of one arm or baseline at one seed of the study of pairs."""
-    report, stem, number = root / "reports/snli", f"{name}-{seed}", len(predicted)
-    log_probabilities = np.log(np.where(np.arange(3) == predicted[:, None], 0.8, 0.1)).astype(np.float32)
-    hashes = [text.example_hash(*pair) for pair in zip(premises, hypotheses, strict=True)]
-    table = {
-        **{key: columns[key] for key in ("id", "genre", "phenomenon")},
-        "example_hash": hashes,
-        "split": ["test"] * number,
-        "gold": pa.array(columns["gold"], pa.int8()),
-        "predicted": pa.array(predicted, pa.int8()),
-        **{f"log_probability_{label}": pa.array(log_probabilities[:, index]) for index, label in enumerate(text.LABELS)},
-        "prompt_hash": hashes,
-        "seed": pa.array([seed] * number, pa.int32()),
+    """The files of one arm or baseline at one seed of the study of pairs; validation and transfer are the test's first pairs."""
+    report, stem = root / "reports/snli", f"{name}-{seed}"
+
+    def judged(pairs: evaluation.Columns, said: np.ndarray) -> tuple[evaluation.Columns, evaluation_nli.Judged]:
+        log_probabilities = np.log(np.where(np.arange(3) == np.asarray(said)[:, None], 0.8, 0.1))
+        return pairs, evaluation_nli.Judged(log_probabilities, evaluation_nli.pair_hashes(pairs))
+
+    test = {"premise": premises, "hypothesis": hypotheses, "label": columns["gold"], **{key: columns[key] for key in SHARED}}
+    some = {key: values[:NUM_VALIDATION] for key, values in test.items()}
+    splits = {
+        "test": judged(test, predicted),
+        "validation": judged(some, predicted[:NUM_VALIDATION]),
+        "probes": judged(probes.columns(), [(seed + index) % 3 for index in range(6)]),
     }
-    files.write_parquet(report / "predictions" / f"{stem}.parquet", pa.table(table))
-    correct = predicted == columns["gold"]
-    figures = {
-        **scores.classification(columns["gold"], log_probabilities),
-        "by_genre": scores.by_group(columns["genre"], correct),
-        "by_phenomenon": scores.by_group(columns["phenomenon"], correct),
-    }
+    figures: dict[str, Any] = {}
+    if "-" in name:
+        splits["multinli/test_matched"] = judged(some, predicted[:NUM_VALIDATION])
+        figures["written"] = {"n": len(predicted), "accuracy": 0.5, "num_invalid": 9}
     if name == "hypothesis_only":
-        figures["shallow"] = {"hypothesis_ngrams": figures["accuracy"], "premise_ngrams": 0.4, "overlap": 0.45}
+        figures["shallow"] = {"hypothesis_ngrams": float((predicted == columns["gold"]).mean()), "premise_ngrams": 0.4, "overlap": 0.45}
     if name == "zero_shot":
-        figures["wordings"] = [{"template": "{premise} | {hypothesis}", "accuracy": figures["accuracy"], "label_mass": 0.9}]
-    files.write_json(report / "scores" / f"{stem}.json", {"test": figures})
+        written = {"n": len(predicted), "accuracy": 0.3, "num_invalid": 12}
+        figures["wordings"] = [{"template": "{premise} | {hypothesis}", "accuracy": 0.4, "label_mass": 0.9, "written": written}]
+    pairs, first = splits["test"]
+    splits["test"] = pairs, first.with_figures(**figures)
+    evaluation_nli.write_nli(report / "predictions" / f"{stem}.parquet", report / "scores" / f"{stem}.json", seed, splits)
     _write_costs(report, stem, 10.0 + seed if name == "qkv-nf4" else 20.0 + seed, trained="-" in name)
     if "-" in name:
         _write_curve(report, stem, num_epochs=3, seed=seed)

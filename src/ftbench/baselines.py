@@ -6,12 +6,12 @@ the pair: n-grams of the hypothesis, of the premise, of both side by side, or ho
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from ftbench import traits
 from ftbench.errors import Problem, UserError
 from ftbench.text import LABELS
 
@@ -22,10 +22,7 @@ BASELINES = {  # the baselines of params.yaml that are shallow, and which of the
     "overlap": "overlap",
     "pair_ngrams": "premise_and_hypothesis_ngrams",
 }
-NEGATIONS = frozenset(["no", "not", "none", "nobody", "nothing", "never", "neither", "nor", "without", "cannot"])
-NUMBERS = frozenset(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "several", "few", "many", "both"])
 WORD_OR_MARK = r"\w+|[^\w\s]"
-_WORD = re.compile(r"\w+(?:'\w+)?")
 
 Predictor = Callable[[Sequence[str], Sequence[str]], np.ndarray]
 
@@ -87,10 +84,10 @@ def _features(name: str) -> Any:
 
 def overlap_features(premise: str, hypothesis: str) -> list[float]:
     """Shares of shared words; lengths and their difference; negation and numbers on each side, and whether the sides differ in them."""
-    before, after = _words(premise), _words(hypothesis)
+    before, after = traits.words(premise), traits.words(hypothesis)
     shared = len(set(before) & set(after))
-    negated = [any(word in NEGATIONS or word.endswith("n't") for word in side) for side in (before, after)]
-    numbers = [{word for word in side if word.isdigit() or word in NUMBERS} for side in (before, after)]
+    negated = [traits.negated(side) for side in (before, after)]
+    numbers = [traits.numbers(side) for side in (before, after)]
     return [
         shared / max(len(set(after)), 1),
         shared / max(len(set(before)), 1),
@@ -102,7 +99,3 @@ def overlap_features(premise: str, hypothesis: str) -> list[float]:
         *(float(bool(side)) for side in numbers),
         float(numbers[0] != numbers[1]),
     ]
-
-
-def _words(text: str) -> list[str]:
-    return _WORD.findall(text.lower())

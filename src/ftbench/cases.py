@@ -61,6 +61,19 @@ def tally(cells: Mapping[str, Right], breakdowns: Mapping[str, Sequence[str | No
     return found
 
 
+def agreement(said: Predicted, right: Right) -> dict[str, Any]:
+    """How far an entry's seeds agree, as shares of the items: that all say the same of one, that all are right, that all are wrong.
+
+    `num_labels` is, by seed, how many different labels it says at all.
+    """
+    return {
+        "same_label": float((said == said[0]).all(axis=0).mean()),
+        "all_right": float(right.all(axis=0).mean()),
+        "all_wrong": float((~right).all(axis=0).mean()),
+        "num_labels": [len(np.unique(one)) for one in said],
+    }
+
+
 def chosen(cells: Right, hashes: Sequence[str], at_most: int) -> list[int]:
     """Which examples to show: those whose case is the same at most seeds (all, where there are such), then by the smallest hash."""
     agreeing = cells.sum(axis=0)

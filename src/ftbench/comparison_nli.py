@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ftbench import cases, comparison, files, predictions, statistics
+from ftbench import calibration, cases, comparison, files, predictions, probes, statistics, traits
 from ftbench.comparison import Grid, Scored
 from ftbench.predictions import Entry, Predictions
 from ftbench.text import LABELS, example_hash
@@ -24,10 +25,13 @@ def compare(grid: Grid) -> tuple[dict[str, Any], dict[str, Any]]:
     Raises UserError for files that are broken, edited or cannot be paired.
     """
     shared = ("id", "example_hash", "split", "prompt_hash", "gold", "genre", "phenomenon")
-    read = {row.name: predictions.read(grid.report, row, shared, ("predicted", *LOG_PROBABILITIES)) for row in grid.rows}
-    comparison.refuse_other_examples(grid, read, ("example_hash", "gold"))
-    comparison.refuse_other_prompts(grid, read)
-    scores = {row.name: _nli_scores(grid, row, read[row.name]) for row in grid.rows}
+    everything = {row.name: predictions.read(grid.report, row, shared, ("predicted", *LOG_PROBABILITIES)) for row in grid.rows}
+    elsewhere = {name: {split: one for split, one in found.items() if "/" in split} for name, found in everything.items()}
+    common = {name: {split: one for split, one in found.items() if "/" not in split} for name, found in everything.items()}
+    comparison.refuse_other_examples(grid, common, ("example_hash", "gold"))
+    comparison.refuse_other_prompts(grid, common)
+    read = {name: {split: one for split, one in found.items() if split in predictions.TESTS} for name, found in common.items()}
+    scores = {row.name: _nli_scores(grid, row, everything[row.name]) for row in grid.rows}
     splits = list(read[grid.rows[0].name])
     split = predictions.first_split(splits)
     scored = {row.name: _scored_pairs(grid, row, read[row.name][split]) for row in grid.rows}
@@ -40,17 +44,24 @@ def compare(grid: Grid) -> tuple[dict[str, Any], dict[str, Any]]:
             right = one.by_seed["predicted"] == one.columns["gold"]
             accuracy = statistics.interval(right)
             means = comparison.mean_scores([seed[name] for seed in scores[row.name]], ("macro_f1", "nll", "brier", "ece"))
+            after = comparison.mean_scores([seed[name]["scaled"] for seed in scores[row.name]], ("nll", "ece"))
+            means |= {f"{metric}_scaled": value for metric, value in after.items()}
             here = {"accuracy": accuracy.mean, "accuracy_ci_low": accuracy.low, "accuracy_ci_high": accuracy.high, **means, "n": len(one)}
             found |= {f"{key}{suffix}": value for key, value in here.items()}
         metrics[row.name] = comparison.rounded(found | {"seeds": len(row.seeds)})
     content = comparison.summary(grid, scored, split)
     content["shallow"] |= other_shallow({name: found[0][split] for name, found in scores.items()})
+    content["written"] = {name: _written(found, split) for name, found in scores.items() if "written" in found[0][split]}
     content["wordings"] = {name: found[0][split]["wordings"] for name, found in scores.items() if "wordings" in found[0][split]}
     content |= {
         "confusion": {row.name: np.mean([seed[split]["confusion"] for seed in scores[row.name]], axis=0).tolist() for row in grid.rows},
         "per_class": {row.name: _per_class([seed[split]["per_class"] for seed in scores[row.name]]) for row in grid.rows},
         "by_genre": {name: _by_group(read, name, "genre") for name in splits},
         "by_phenomenon": {name: _by_group(read, name, "phenomenon") for name in splits},
+        "calibration": {row.name: _calibration(scores[row.name], read[row.name][split], split) for row in grid.rows},
+        "transfer": _transfer(elsewhere),
+        "agreement": {name: cases.agreement(one.said, one.right) for name, one in scored.items()},
+        "probes": _probes(common),
         "cases": _nli_cases(grid, scored, read[grid.rows[0].name][split].columns, split),
     }
     return metrics, content
@@ -64,6 +75,44 @@ def other_shallow(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
             n = scores["hypothesis_only"]["n"]
             found[SAME_AS.get(name, name)] = comparison.interval_of(np.arange(n) < round(accuracy * n))
     return found
+
+
+def _written(seeds: Sequence[Mapping[str, Any]], split: str) -> dict[str, float]:
+    return comparison.mean_scores([seed[split]["written"] for seed in seeds], ("accuracy", "num_invalid", "n"))
+
+
+def _calibration(seeds: Sequence[Mapping[str, Any]], one: Predictions, split: str) -> dict[str, Any]:
+    """Means over seeds before and after temperature scaling; the bins hold the pairs of all seeds."""
+    names = ("nll", "brier", "ece")
+    by_seed = np.stack([one.by_seed[name] for name in LOG_PROBABILITIES], axis=2).astype(np.float64)
+    temperatures = [seed[split]["scaled"]["temperature"] for seed in seeds]
+    gold = np.tile(one.columns["gold"].astype(int), len(by_seed))
+    scaled = [calibration.scaled(table, by) for table, by in zip(by_seed, temperatures, strict=True)]
+    return {
+        "temperature": temperatures,
+        "before": comparison.mean_scores([seed[split] for seed in seeds], names),
+        "after": comparison.mean_scores([seed[split]["scaled"] for seed in seeds], names),
+        "reliability_before": calibration.reliability(np.concatenate(by_seed), gold),
+        "reliability_after": calibration.reliability(np.concatenate(scaled), gold),
+    }
+
+
+def _transfer(elsewhere: Mapping[str, Mapping[str, Predictions]]) -> dict[str, dict[str, Any]]:
+    """{other data set's split: {arm: accuracy with interval}}."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, splits in elsewhere.items():
+        for split, one in splits.items():
+            found.setdefault(split, {})[name] = comparison.interval_of(one.by_seed["predicted"] == one.columns["gold"])
+    return found
+
+
+def _probes(common: Mapping[str, Mapping[str, Predictions]]) -> dict[str, Any]:
+    """The probes, and what each entry said to them: {entry: a list per probe of the labels of its seeds}."""
+    said = {name: splits[probes.SPLIT].by_seed["predicted"].T.astype(int).tolist() for name, splits in common.items()}
+    return {
+        "pairs": [dataclasses.asdict(probe) for probe in probes.PROBES],
+        "said": {name: [[LABELS[label] for label in labels] for labels in found] for name, found in said.items()},
+    }
 
 
 def _nli_scores(grid: Grid, row: Entry, read: Mapping[str, Predictions]) -> list[dict[str, Any]]:
@@ -113,12 +162,14 @@ def _nli_cases(grid: Grid, scored: Mapping[str, Scored], columns: Mapping[str, A
     text = _pair_texts(grid, columns, split)
     gold = columns["gold"]
     labels = [LABELS[int(value)] for value in gold]
-    breakdowns = {"label": labels, "genre": list(columns["genre"]), "phenomenon": list(columns["phenomenon"])}
+    seen = traits.traits([one["premise"] for one in text], [one["hypothesis"] for one in text])
+    breakdowns = {"label": labels, "genre": list(columns["genre"]), "phenomenon": list(columns["phenomenon"]), **seen}
 
     def shown(index: int, before: NDArray[Any], after: NDArray[Any]) -> dict[str, Any]:
         said = {key: LABELS[cases.most_frequent(table, index)] for key, table in (("before", before), ("after", after))}
         where = {name: columns[name][index] for name in ("genre", "phenomenon")}
-        return {"id": str(columns["id"][index]), **text[index], "gold": labels[index], **said, **where}
+        pair = {name: part[: comparison.LONGEST_TEXT] for name, part in text[index].items()}
+        return {"id": str(columns["id"][index]), **pair, "gold": labels[index], **said, **where}
 
     def one(arm: Scored, other: Scored, at_most: int) -> dict[str, Any]:
         before, after = cases.paired(other.said, arm.said)
@@ -139,7 +190,4 @@ def _pair_texts(grid: Grid, columns: Mapping[str, Any], split: str) -> list[dict
     hashes = np.array([example_hash(*pair) for pair in pairs], dtype=object)
     first = grid.report / "predictions" / f"{grid.rows[0].stems()[0]}.parquet"
     predictions.refuse_unequal(str(path), hashes, str(first), columns["example_hash"], "example_hash")
-    return [
-        {"premise": premise[: comparison.LONGEST_TEXT], "hypothesis": hypothesis[: comparison.LONGEST_TEXT]}
-        for premise, hypothesis in pairs
-    ]
+    return [{"premise": premise, "hypothesis": hypothesis} for premise, hypothesis in pairs]

@@ -1,4 +1,4 @@
-"""What the evaluation and baseline stages share: the test splits, the predictions files, and the scores files beside them."""
+"""What the evaluation and baseline stages share: options, the arm, the test splits, and the cost record."""
 
 from __future__ import annotations
 
@@ -6,26 +6,13 @@ import argparse
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ftbench import files, scores, stage, text
+from ftbench import files, stage
 from ftbench.errors import Problem, UserError
-from ftbench.schema import Text
 
 Columns = dict[str, list[Any]]
-
-
-@dataclass(frozen=True)
-class Judged:
-    """What a model made of one NLI split: log-probabilities [n, 3], hashes of what it read, and figures of its own for the scores."""
-
-    log_probabilities: np.ndarray
-    prompt_hashes: list[str]
-    figures: Mapping[str, Any] = field(default_factory=dict)
 
 
 def options(documentation: str | None, trained: bool) -> argparse.ArgumentParser:
@@ -36,6 +23,9 @@ def options(documentation: str | None, trained: bool) -> argparse.ArgumentParser
         parser.add_argument("--arm", required=True, help="the levels of the arm, joined by -")
         parser.add_argument("--seed", type=int, required=True)
         parser.add_argument("--model", type=Path, required=True, help="the folder of the trained arm")
+        parser.add_argument(
+            "--transfer", type=Path, nargs="*", default=[], help="folders of other data sets of pairs, whose test splits are scored too"
+        )
     else:
         parser.add_argument("--baseline", required=True)
     parser.add_argument("--data", type=Path, required=True, help="the folder of the data set")
@@ -98,89 +88,3 @@ def read_split(data: Path, split: str) -> Columns:
     if not columns["id"]:
         raise UserError(Problem(f"{data / split}.parquet", "no row", allowed="at least one", mend="give the split rows in params.yaml"))
     return columns
-
-
-def write_nli(predictions: Path, scores_path: Path, seed: int, splits: Mapping[str, tuple[Columns, Judged]]) -> None:
-    """Write the predictions of all test splits as one Parquet file, and their scores as JSON, both worked out from float32."""
-    import pyarrow as pa
-
-    tables, figures = [], {}
-    for split, (columns, judged) in splits.items():
-        log_probabilities = judged.log_probabilities.astype(np.float32)
-        number = len(columns["id"])
-        named = {f"log_probability_{label}": pa.array(log_probabilities[:, k], pa.float32()) for k, label in enumerate(text.LABELS)}
-        pairs = zip(columns["premise"], columns["hypothesis"], strict=True)
-        tables.append(
-            pa.table(
-                {
-                    "id": pa.array(columns["id"], pa.string()),
-                    "example_hash": pa.array([text.example_hash(*pair) for pair in pairs], pa.string()),
-                    "split": pa.array([split] * number, pa.string()),
-                    "gold": pa.array(columns["label"], pa.int8()),
-                    "predicted": pa.array(scores.predicted(log_probabilities), pa.int8()),
-                    **named,
-                    "prompt_hash": pa.array(judged.prompt_hashes, pa.string()),
-                    "seed": pa.array([seed] * number, pa.int32()),
-                    "genre": pa.array(columns["genre"], pa.string()),
-                    "phenomenon": pa.array(columns["phenomenon"], pa.string()),
-                }
-            )
-        )
-        figures[split] = {**scores.nli(columns["label"], log_probabilities, columns["genre"], columns["phenomenon"]), **judged.figures}
-    files.write_parquet(predictions, pa.concat_tables(tables))
-    files.write_json(scores_path, figures)
-
-
-def judge_pairs(model: Any, tokenizer: Any, columns: Columns, settings: Text, batch_size: int, only: str | None = None) -> Judged:
-    """What an encoder with a head makes of pairs, or of `only` their premises or hypotheses."""
-    from ftbench import inference
-
-    encoded = text.encode_pairs(tokenizer, columns["premise"], columns["hypothesis"], settings.max_length, only)
-    log_probabilities = inference.classify(model, tokenizer, encoded.features, batch_size)
-    return Judged(log_probabilities, pair_hashes(columns, only), {"num_truncated": encoded.num_truncated})
-
-
-def pair_hashes(columns: Columns, only: str | None = None) -> list[str]:
-    """The hash of what is read of each pair: both texts, or `only` the premise or the hypothesis."""
-    parts = [columns[only]] if only else [columns["premise"], columns["hypothesis"]]
-    return [text.prompt_hash(*texts) for texts in zip(*parts, strict=True)]
-
-
-def judge_prompts(model: Any, tokenizer: Any, columns: Columns, settings: Text, batch_size: int) -> Judged:
-    """What a decoder with a head makes of prompts."""
-    from ftbench import inference
-
-    prompts = label_prompts(columns, settings)
-    encoded = text.encode_prompts(tokenizer, prompts, settings.max_length)
-    log_probabilities = inference.classify(model, tokenizer, encoded.features, batch_size)
-    return Judged(log_probabilities, [text.prompt_hash(prompt) for prompt in prompts], {"num_truncated": encoded.num_truncated})
-
-
-def judge_labels(
-    model: Any,
-    tokenizer: Any,
-    columns: Columns,
-    settings: Text,
-    batch_size: int,
-    template: str | None = None,
-    examples: Sequence[tuple[str, str, int]] = (),
-) -> Judged:
-    """What a decoder makes of prompts by the likelihood of the label words; `label_mass` is the mean probability of the three together."""
-    from ftbench import inference
-
-    prompts = label_prompts(columns, settings, template, examples)
-    words = text.label_answers(settings, template)
-    longest_answer = max(map(len, text.answer_tokens(tokenizer, prompts[0], words)))
-    encoded = text.encode_prompts(tokenizer, prompts, settings.max_length - longest_answer)
-    log_likelihoods = inference.score_labels(model, tokenizer, encoded.features, words, batch_size)
-    mass = float(np.exp(log_likelihoods).sum(axis=1).mean())
-    figures = {"num_truncated": encoded.num_truncated, "label_mass": mass}
-    return Judged(scores.normalised(log_likelihoods), [text.prompt_hash(prompt) for prompt in prompts], figures)
-
-
-def label_prompts(
-    columns: Columns, settings: Text, template: str | None = None, examples: Sequence[tuple[str, str, int]] = ()
-) -> list[str]:
-    """The label prompts of a split."""
-    pairs = zip(columns["premise"], columns["hypothesis"], strict=True)
-    return [text.label_prompt(settings, *pair, template=template, examples=examples) for pair in pairs]

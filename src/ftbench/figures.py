@@ -198,6 +198,30 @@ def learning_rates(arms: Mapping[str, curves.Curve]) -> str:
     return lines({"learning rate": shares}, "share of the run (%)", from_zero=True)
 
 
+def reliability(panels: Mapping[str, Mapping[str, Sequence[tuple[float, float, float]]]]) -> str:
+    """Side by side {title: {arm: (confidence, accuracy, share of the examples) per bin}}; on the diagonal a probability means what it says.
+
+    A dot's area is its share.
+    """
+    plt = _pyplot()
+    figure, grid = plt.subplots(1, len(panels), figsize=(WIDTH, WIDTH / 2), squeeze=False, sharey=True)
+    for axes, (title, arms) in zip(grid[0], panels.items(), strict=True):
+        axes.plot([0, 100], [0, 100], color=GREY, linestyle="--", linewidth=1)
+        for index, (arm, bins) in enumerate(arms.items()):
+            xs, ys, shares = ([100 * one[column] for one in bins] for column in range(3))
+            colour = COLOURS[index % len(COLOURS)]
+            axes.plot(xs, ys, color=colour, linewidth=1.2, linestyle=STYLES[index // len(COLOURS) % len(STYLES)])
+            axes.scatter(xs, ys, s=[2 + 4 * share for share in shares], color=colour, alpha=0.6, linewidths=0, label=arm)
+        axes.set_title(title, loc="left", fontsize=9)
+        axes.set_xlim(25, 102)
+        axes.set_ylim(0, 105)
+        axes.set_xlabel("confidence (%)")
+    grid[0][0].set_ylabel("accuracy (%)")
+    grid[0][-1].legend(loc="lower right", fontsize=8, frameon=False)
+    figure.subplots_adjust(wspace=0.08)
+    return _svg(plt, figure)
+
+
 def inline(svg: str, prefix: str, alt: str) -> str:
     """An SVG for embedding in a page with others: no prologue, its ids made its own, named for those who cannot see it."""
     from markupsafe import escape

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ftbench import curves, figures, files, ledger, params, report_cases, report_numbers, tables
+from ftbench import curves, figures, files, ledger, params, report_cases, report_numbers, report_pairs, tables
 from ftbench.evidence import CONTRADICTED, HOLDS, UNDECIDED, VERDICTS, Evidence
 from ftbench.report_data import Study, answer
 from ftbench.tables import Block, Figure, Heading, Links, Paragraph, Quote, Table
@@ -81,6 +81,8 @@ def write(out: Path, inputs: Inputs) -> None:
     first: list[Block] = [Paragraph(_introduction(inputs, book)), overview]
     for name, study in inputs.studies.items():
         drawn = report_numbers.drawings(study)
+        if "calibration" in study.comparison:
+            drawn["reliability"] = report_pairs.reliability(study)
         with files.directory_written_atomically(out / name / "figures") as folder:
             for figure in drawn.values():
                 files.write_text(folder / Path(figure.path).name, figure.svg)
@@ -116,7 +118,8 @@ def page(study: Study, drawn: Mapping[str, Figure], elsewhere: Study | None = No
         *report_numbers.learning(study, drawn),
     ]
     if "confusion" in study.comparison:
-        blocks += [*report_cases.confusion(study), *report_cases.groups(study)]
+        blocks += [*report_cases.confusion(study), *report_pairs.shifts(study), *report_pairs.calibration(study, drawn)]
+        blocks += [*report_cases.groups(study), *report_pairs.transfer(study), *report_pairs.written(study), *report_pairs.probes(study)]
     else:
         blocks += report_cases.kinds(study)
     return [*blocks, *report_cases.failures(study), *report_cases.fifteen(study), *report_cases.provenance(study)]

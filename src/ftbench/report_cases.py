@@ -19,6 +19,8 @@ from ftbench.tables import (
 )
 from ftbench.text import LABELS
 
+SEEN = ("genre", "overlap", "negation", "numbers", "length")
+
 
 def confusion(study: Study) -> list[Block]:
     """What each label was taken for, before and after fine-tuning."""
@@ -106,15 +108,18 @@ def failures(study: Study) -> list[Block]:
 
 
 def _examples(study: Study, arm: str, one: Mapping[str, Any]) -> list[Block]:
-    by = one["by"].get("phenomenon") or one["by"].get("kind") or one["by"].get("genre") or {}
+    known = [by for by in ("label", "phenomenon", "kind") if by in one["by"]]
+    seen = [] if "phenomenon" in known else [by for by in SEEN if by in one["by"]]  # in real pairs, whose phenomenon nobody knows
     rows = [
-        [value, count(cells["n"]), *[number(cells[kind], 1) for kind in ("corrected", "introduced", "persistent")]]
-        for value, cells in by.items()
+        [by, value, count(cells["n"]), *[number(cells[kind], 1) for kind in ("corrected", "introduced", "persistent")]]
+        for by in (*known, *seen)
+        for value, cells in one["by"][by].items()
     ]
     title = f"{arm} against {one['against']}"
     blocks: list[Block] = [Heading(title, 3)]
     if rows:
-        blocks.append(Table(study.caption(f"Where the errors lie: {title}"), ["group", "n", "corrected", "introduced", "persistent"], rows))
+        headers = ["by", "group", "n", "corrected", "introduced", "persistent"]
+        blocks.append(Table(study.caption(f"Where the errors lie: {title}"), headers, rows, frozenset()))
     if study.answers is None:
         columns = ["premise", "hypothesis", "gold", "before", "after", "genre", "phenomenon"]
     else:

@@ -97,11 +97,10 @@ def quantised_equals_unquantised(evidence: Evidence, claim: Mapping[str, Any]) -
 
 
 def first_token_head(evidence: Evidence, claim: Mapping[str, Any]) -> Judgement:
-    """The study's design: holds if beyond the majority class, contradicted if less than USELESS above or if its answer never changes."""
+    """The study's design: holds if beyond the majority class, contradicted if less than USELESS above or if it says one thing to all."""
     arm = "study_layer-first_token"
     found = evidence.difference("multinli_llm", arm, "majority")
-    answers = [sum(column) for column in zip(*evidence.get("comparison", "multinli_llm", "confusion", arm), strict=True)]
-    constant = max(answers) == sum(answers)
+    constant = set(evidence.get("comparison", "multinli_llm", "agreement", arm, "num_labels")) == {1}
     verdict = CONTRADICTED if constant or found["high"] < USELESS else HOLDS if beyond(found) > 0 else UNDECIDED
     said = "it gives every pair the same answer" if constant else f"against {USELESS}"
     return of_test(verdict, found, "multinli_llm", f"`{arm}` minus `majority`; {said}")

@@ -71,9 +71,14 @@ def classification(gold: Sequence[int], log_probabilities: np.ndarray) -> dict[s
 
 def calibration_error(confidence: np.ndarray, correct: np.ndarray) -> float:
     """Expected calibration error: |accuracy - confidence| in fifteen equally wide bins of confidence, each closed above, by share."""
-    bins = np.clip(np.ceil(np.asarray(confidence) * NUM_BINS).astype(int) - 1, 0, NUM_BINS - 1)
-    gaps = np.bincount(bins, weights=np.asarray(correct, dtype=float) - confidence, minlength=NUM_BINS)
-    return float(np.abs(gaps).sum() / len(bins))
+    place = bins(confidence)
+    gaps = np.bincount(place, weights=np.asarray(correct, dtype=float) - confidence, minlength=NUM_BINS)
+    return float(np.abs(gaps).sum() / len(place))
+
+
+def bins(confidence: np.ndarray) -> np.ndarray:
+    """Which of NUM_BINS equally wide bins, each closed above, each confidence [n] lies in."""
+    return np.clip(np.ceil(np.asarray(confidence) * NUM_BINS).astype(int) - 1, 0, NUM_BINS - 1)
 
 
 def by_group(groups: Sequence[str | None], correct: np.ndarray) -> dict[str, dict[str, Any]]:

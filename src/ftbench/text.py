@@ -75,6 +75,16 @@ def label_answers(text: Text, template: str | None = None) -> list[str]:
     return [separator + word for word in text.labels.words()]
 
 
+def label_of(written: str, answers: Sequence[str]) -> int | None:
+    """The label whose answer a text begins with, as a word of its own; None for any other text."""
+    said = written.strip()
+    for index, answer in sorted(enumerate(answers), key=lambda one: -len(one[1])):
+        word = answer.strip()
+        if said.startswith(word) and not said[len(word) : len(word) + 1].isalnum():
+            return index
+    return None
+
+
 def instruction_prompt(text: Text, instruction: str, input: str) -> str:
     """The prompt after which a model answers an instruction; a blank input takes the template without one."""
     assert text.template is not None, "instructions have two templates"

@@ -14,7 +14,7 @@ import pytest
 from ftbench import files
 
 REPOSITORY = Path(__file__).parents[2]
-METRICS = {"accuracy", "accuracy_ci_low", "accuracy_ci_high", "macro_f1", "nll", "brier", "ece", "n", "seeds"}
+METRICS = {"accuracy", "accuracy_ci_low", "accuracy_ci_high", "macro_f1", "nll", "brier", "ece", "nll_scaled", "ece_scaled", "n", "seeds"}
 
 
 @pytest.fixture(scope="module")

@@ -147,7 +147,9 @@ def test_the_html_page_is_whole_and_fetches_nothing(reported):
     assert checker.scripts == 0
     assert len(checker.ids) == len(set(checker.ids))
     assert "prefers-color-scheme: dark" in page
-    assert page.count("<svg ") == 9  # one of all studies and one of each in front, three on each one's own section
+    assert (
+        page.count("<svg ") == 10
+    )  # one of all studies and one of each in front, three on each one's own section, and reliability of pairs
     assert "url(#" not in re.sub(r"url\(#(" + "|".join(map(re.escape, checker.ids)) + r")\)", "", page)
 
 

@@ -141,18 +141,18 @@ def test_quantised_equals_unquantised_needs_equal_accuracy_and_less_memory(diffe
 
 
 @pytest.mark.parametrize(
-    ("difference", "half", "confusion", "expected"),
+    ("difference", "half", "num_labels", "expected"),
     [
-        (0.2, 0.05, [[5, 1, 1], [1, 5, 1], [1, 1, 5]], HOLDS),
-        (0.03, 0.04, [[5, 1, 1], [1, 5, 1], [1, 1, 5]], UNDECIDED),
-        (0.0, 0.01, [[5, 1, 1], [4, 2, 1], [5, 1, 1]], CONTRADICTED),
-        (0.02, 0.04, [[0, 7, 0], [0, 7, 0], [0, 7, 0]], CONTRADICTED),
+        (0.2, 0.05, [3, 3, 3], HOLDS),
+        (0.03, 0.04, [3, 2, 1], UNDECIDED),
+        (0.0, 0.01, [3, 3, 3], CONTRADICTED),
+        (0.02, 0.04, [1, 1, 1], CONTRADICTED),
     ],
 )
-def test_first_token_head_is_contradicted_by_one_answer_for_all(difference, half, confusion, expected):
+def test_first_token_head_is_contradicted_where_every_seed_gives_one_answer_for_all(difference, half, num_labels, expected):
     arm = "study_layer-first_token"
     comparison = with_tests("multinli_llm", (arm, "majority", difference, half))
-    comparison["multinli_llm"]["confusion"] = {arm: confusion}
+    comparison["multinli_llm"]["agreement"] = {arm: {"num_labels": num_labels}}
     assert verdict("first_token_head", Evidence(comparison=comparison)) == expected
 
 
