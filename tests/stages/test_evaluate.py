@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ftbench import arms, bases, files, schema
+from ftbench import arms, bases, calibration, files, schema
 from ftbench.questions import QUESTIONS
 from ftbench.text import LABELS, example_hash, prompt_hash
 
@@ -61,7 +61,10 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "params.yaml").write_text(json.dumps(PARAMS, indent=1), encoding="utf-8")
     people, deeds = ["A man", "Two dogs", "A woman in a red shirt"], ["is sleeping.", "is riding a bike in the park.", "is not eating."]
     pairs = [(f"{who} {deed}", f"{who} {other}") for who in people for deed in deeds for other in deeds]
-    for data, splits in {"pairs": ["train", "test_matched", "test_mismatched"], "one": ["train", "test"]}.items():
+    for data, splits in {
+        "pairs": ["train", "test_matched", "test_mismatched", "validation"],
+        "one": ["train", "test", "validation"],
+    }.items():
         for number, split in enumerate(splits):
             rows = pairs[number * 5 :]
             table = {
@@ -156,10 +159,25 @@ def in_a_process(root: Path, command: list[str]) -> subprocess.CompletedProcess[
     return subprocess.run([sys.executable, *command], cwd=root, env=environment, capture_output=True, text=True)
 
 
-def check_nli(predictions: dict[str, list[Any]], scores: dict[str, Any], data: Path, splits: list[str]) -> None:
+def of_splits(predictions: dict[str, list[Any]], splits: list[str]) -> dict[str, list[Any]]:
+    """The rows of some splits."""
+    kept = [split in splits for split in predictions["split"]]
+    return {name: [value for value, keep in zip(values, kept, strict=True) if keep] for name, values in predictions.items()}
+
+
+def check_nli(
+    predictions: dict[str, list[Any]], scores: dict[str, Any], data: Path, splits: list[str], elsewhere: list[str] | None = None
+) -> None:
     """What holds of all predictions and their scores."""
     assert list(predictions) == COLUMNS
-    assert sorted(scores) == sorted(splits)
+    everything = [*splits, "validation", "probes", *(elsewhere or [])]
+    assert list(dict.fromkeys(predictions["split"])) == everything
+    assert sorted(scores) == sorted(everything)
+    assert scores["probes"]["n"] == 6
+    for split in (*splits, *(elsewhere or [])):
+        assert scores[split]["scaled"].keys() == {"temperature", "nll", "brier", "ece"}
+    assert "scaled" not in scores["validation"]
+    predictions = of_splits(predictions, splits)
     source = {split: files.read_parquet(data / f"{split}.parquet").to_pydict() for split in splits}
     for name, own in (("id", "id"), ("label", "gold"), ("genre", "genre"), ("phenomenon", "phenomenon")):
         assert [value for split in splits for value in source[split][name]] == predictions[own]
@@ -185,6 +203,7 @@ def test_an_encoder_is_evaluated_as_a_command_on_both_test_splits(root: Path, ar
     predictions = files.read_parquet(root / "out/encoder.parquet").to_pydict()
     check_nli(predictions, files.read_json(root / "out/encoder.json"), root / "data/pairs", ["test_matched", "test_mismatched"])
     assert predictions["prompt_hash"] == predictions["example_hash"]  # it reads the whole pair, and nothing else
+    predictions = of_splits(predictions, ["test_matched", "test_mismatched"])
     cost = files.read_json(root / "out/encoder-cost.json")
     assert (cost["stage"], cost["study"], cost["arm"], cost["seed"], cost["model"]) == ("evaluate", "encoder", "arm", 1, "tiny_roberta")
     assert cost["num_examples"] == len(predictions["id"])
@@ -198,6 +217,7 @@ def test_a_decoder_is_evaluated_by_the_words_it_writes_or_by_its_head(
 ) -> None:
     predictions, scores = run(evaluate(study, "one", arm(study), tiny_base(ARCHITECTURES[study]), study))
     check_nli(predictions, scores, root / "data/one", ["test"])
+    assert ("written" in scores["test"]) == (study == "label")
     first = files.read_parquet(root / "data/one/test.parquet").to_pydict()
     assert predictions["prompt_hash"][0] == prompt_hash(f"Premise: {first['premise'][0]}\nHypothesis: {first['hypothesis'][0]}\nRelation:")
     assert ("label_mass" in scores["test"]) == (study == "label")
@@ -224,10 +244,51 @@ def test_the_same_evaluation_gives_the_same_bytes_and_another_batch_the_same_pre
     assert other_scores["test"]["accuracy"] == scores["test"]["accuracy"]
 
 
+def test_an_arm_is_scored_on_the_test_splits_of_other_data_sets_too_and_only_its_own_count_as_cost(
+    root: Path, arm: Callable[..., Path], tiny_base: Base, run: Callable[..., Any]
+) -> None:
+    command = [*evaluate("encoder", "one", arm("encoder"), tiny_base("roberta"), "moved"), "--transfer", "data/pairs"]
+    predictions, scores = run(command)
+    check_nli(predictions, scores, root / "data/one", ["test"], ["pairs/test_matched", "pairs/test_mismatched"])
+    own, _ = run(evaluate("encoder", "pairs", arm("encoder"), tiny_base("roberta"), "own"))
+    for split in ("test_matched", "test_mismatched"):
+        there, here = of_splits(predictions, [f"pairs/{split}"]), of_splits(own, [split])
+        assert (there["example_hash"], there["predicted"]) == (here["example_hash"], here["predicted"])
+    assert files.read_json(root / "out/moved-cost.json")["num_examples"] == scores["test"]["n"]
+
+
+def test_the_temperature_makes_validation_likeliest_and_leaves_predictions_alone(
+    root: Path, arm: Callable[..., Path], tiny_base: Base, run: Callable[..., Any]
+) -> None:
+    predictions, scores = run(evaluate("encoder", "one", arm("encoder"), tiny_base("roberta"), "scaled"))
+    validation = of_splits(predictions, ["validation"])
+    table = np.stack([np.array(validation[f"log_probability_{label}"]) for label in LABELS], axis=1)
+    temperature = scores["test"]["scaled"]["temperature"]
+
+    def loss(by: float) -> float:
+        scaled = table / by - np.log(np.exp(table / by).sum(axis=1, keepdims=True))
+        return float(-scaled[np.arange(len(table)), validation["gold"]].mean())
+
+    others = np.geomspace(*calibration.TEMPERATURES, 200)
+    assert loss(temperature) <= min(loss(float(by)) for by in others) + 1e-6
+
+
+def test_a_data_set_without_validation_pairs_or_without_a_test_is_named(
+    root: Path, arm: Callable[..., Path], tiny_base: Base, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    command = [*evaluate("encoder", "one", arm("encoder"), tiny_base("roberta"), "lost"), "--transfer", str(tmp_path / "empty")]
+    ran = in_a_process(root, command)
+    assert ran.returncode == 2
+    assert "no test split" in ran.stderr
+    assert not (root / "out/lost.parquet").exists()
+
+
 def test_an_arm_trained_on_hypotheses_reads_only_them(
     root: Path, arm: Callable[..., Path], tiny_base: Base, run: Callable[..., Any]
 ) -> None:
     blind, _ = run(evaluate("encoder", "one", arm("encoder", only="hypothesis"), tiny_base("roberta"), "blind", arm="blind"))
+    blind = of_splits(blind, ["test"])
     hypotheses = files.read_parquet(root / "data/one/test.parquet")["hypothesis"].to_pylist()
     assert blind["prompt_hash"] == [prompt_hash(hypothesis) for hypothesis in hypotheses]
     by_hypothesis: dict[str, set[float]] = {}

@@ -21,6 +21,13 @@ def test_a_single_base_is_paired_with_every_seed_and_other_numbers_are_refused()
         cases.paired(np.zeros((2, 4)), np.ones((3, 4)))
 
 
+def test_agreement_says_what_all_seeds_share_and_how_many_labels_each_says():
+    said = np.array([[E, N, C, C], [E, N, N, C]])
+    found = cases.agreement(said, said == np.array([E, E, C, C]))
+    assert found == {"same_label": 0.75, "all_right": 0.5, "all_wrong": 0.25, "num_labels": [3, 3]}
+    assert cases.agreement(np.zeros((2, 4), dtype=int), np.zeros((2, 4), dtype=bool))["num_labels"] == [1, 1]
+
+
 def test_counts_are_means_over_seeds_and_per_group_they_add_up():
     # Two seeds, four examples: the first seed corrects examples 0 and 1, the second examples 0, 1 and 3.
     table = np.array([[True, True, False, False], [True, True, False, True]])

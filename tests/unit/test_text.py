@@ -37,6 +37,13 @@ def test_an_answer_has_no_space_of_its_own_after_a_template_that_ends_in_one() -
     assert text.label_answers(PAIR, "{premise} {hypothesis}\n") == ["yes", "maybe", "no"]
 
 
+def test_a_written_text_is_the_label_that_it_begins_with_as_a_word_of_its_own() -> None:
+    answers = [" yes", " maybe", " no"]
+    said = {" yes": 0, "no.": 2, "maybe so": 1, "not at all": None, "yesterday": None, "": None, "Yes": None, "\nno\n": 2}
+    assert {written: text.label_of(written, answers) for written in said} == said
+    assert text.label_of("not sure", [" not", " not sure", " sure"]) == 1
+
+
 def test_solved_examples_stand_before_the_question_in_its_wording() -> None:
     prompt = text.label_prompt(PAIR, "C", "D", examples=[("A", "B", 2)])
     assert prompt == "A => B: no\n\nC => D:"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from ftbench import adapters, arms, bases, costs, models, schema, training
+from ftbench import adapters, arms, bases, costs, inference, models, schema, training
 from ftbench.errors import UserError
 from ftbench.text import encode_answers, encode_pairs
 
@@ -231,10 +231,29 @@ def test_a_soft_prompt_is_trained_with_padding_on_the_right_since_on_the_left_it
     model = adapters.prompt_encoder(models.load_decoder(base, None), PROMPT, 0, "CAUSAL_LM").eval()
     rows = encode_answers(tokenizer, PREMISES[1:3], ["neutral", "neutral"], 64).features
     with torch.no_grad():
-        alone = [model(**training.collator(tokenizer, "left")([row])).loss.item() for row in rows]
-        together = {side: model(**training.collator(tokenizer, side)(rows)).loss.item() for side in ("left", "right")}
+        alone = [model(**training.collator(tokenizer, "right")([row])).loss.item() for row in rows]
+        batches = {"left": inference.pad(rows, tokenizer, "cpu"), "right": training.collator(tokenizer, "right")(rows)}
+        together = {side: model(**batch).loss.item() for side, batch in batches.items()}
     assert together["right"] == pytest.approx(sum(alone) / 2, abs=1e-6)
     assert together["left"] != pytest.approx(sum(alone) / 2, abs=1e-6)
+
+
+@pytest.mark.parametrize("architecture", ["phi", "llama", "bloom", "falcon"])
+def test_the_loss_and_its_gradient_need_only_the_logits_of_answers(architecture: str, tiny_base: Base) -> None:
+    base = tiny_base(architecture)
+    tokenizer = bases.load_tokenizer(base)
+    rows = encode_answers(tokenizer, PREMISES[:4], ["No.", "A man is asleep.", "Yes", "Not one dog"], 64).features
+    longest = max(sum(label != -100 for label in row["labels"]) for row in rows)
+    whole, kept = inference.pad(rows, tokenizer, "cpu"), training.collator(tokenizer, "left")(rows)
+    assert kept["logits_to_keep"] == kept["labels"].shape[1] == longest + 1 < whole["labels"].shape[1]
+    seen = []
+    for batch in (whole, kept):
+        model = models.load_decoder(base, None)
+        output = model(**batch)
+        output.loss.backward()
+        seen.append((output.loss.item(), torch.nn.utils.get_total_norm(parameter.grad for parameter in model.parameters()).item()))
+        assert output.logits.shape[1] == batch["labels"].shape[1]
+    assert seen[1] == pytest.approx(seen[0], rel=1e-5)
 
 
 def test_the_collator_pads_on_the_side_it_is_told(tiny_base: Base) -> None:
@@ -242,6 +261,7 @@ def test_the_collator_pads_on_the_side_it_is_told(tiny_base: Base) -> None:
     pad = tokenizer.pad_token_id
     rows = [{"input_ids": [7, 8, 9], "labels": [-100, 8, 9]}, {"input_ids": [5], "labels": [5]}]
     left = training.collator(tokenizer, "left")(rows)
+    assert left.pop("logits_to_keep") == 3
     assert {name: value.tolist() for name, value in left.items()} == {
         "input_ids": [[7, 8, 9], [pad, pad, 5]],
         "attention_mask": [[1, 1, 1], [0, 0, 1]],
