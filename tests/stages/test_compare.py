@@ -108,6 +108,55 @@ def test_failure_cases_carry_their_text_and_add_up(compared):
     assert "reference" not in comparison["cases"]["qkv-nf4"]
 
 
+def test_calibration_is_before_and_after_scaling_with_bins_that_hold_every_pair_of_every_seed(compared):
+    found = read(compared, "comparison.json")["calibration"]
+    assert set(found) == {"qkv-nf4", "qkv-unquantised", "majority", "hypothesis_only", "zero_shot"}
+    one = found["qkv-nf4"]
+    assert [len(one["temperature"]), len(found["majority"]["temperature"])] == [3, 1]
+    assert one["after"]["nll"] < one["before"]["nll"]
+    for key in ("reliability_before", "reliability_after"):
+        assert sum(part["share"] for part in one[key]) == pytest.approx(1)
+    accuracy = read(compared, "comparison.json")["entries"]["qkv-nf4"]["mean"]
+    assert sum(part["share"] * part["accuracy"] for part in one["reliability_after"]) == pytest.approx(accuracy)
+    assert one["reliability_before"][0]["confidence"] == pytest.approx(0.8)  # as the probabilities were made up
+    metrics = read(compared, "metrics.json")["qkv-nf4"]
+    assert (metrics["nll_scaled"], metrics["ece_scaled"]) == pytest.approx((one["after"]["nll"], one["after"]["ece"]), abs=1e-6)
+
+
+def test_transfer_holds_the_arms_alone_and_probes_hold_everybody(compared):
+    comparison = read(compared, "comparison.json")
+    assert list(comparison["transfer"]) == ["multinli/test_matched"]
+    assert sorted(comparison["transfer"]["multinli/test_matched"]) == ["qkv-nf4", "qkv-unquantised"]
+    assert comparison["transfer"]["multinli/test_matched"]["qkv-nf4"]["n"] == 60
+    assert [pair["gold"] for pair in comparison["probes"]["pairs"]] == ["neutral"] * 2 + ["contradiction"] * 2 + ["neutral"] * 2
+    said = comparison["probes"]["said"]
+    assert set(said) == set(comparison["entries"])
+    assert said["qkv-nf4"][0] == ["entailment", "neutral", "contradiction"]  # one label per seed
+    assert said["majority"][1] == ["neutral"]
+
+
+def test_seeds_agree_as_their_predictions_do(compared):
+    comparison = read(compared, "comparison.json")
+    majority = {"same_label": 1, "all_right": pytest.approx(1 / 3), "all_wrong": pytest.approx(2 / 3), "num_labels": [1]}
+    assert comparison["agreement"]["majority"] == majority
+    one = comparison["agreement"]["qkv-nf4"]
+    assert one["all_right"] < comparison["entries"]["qkv-nf4"]["mean"] < 1 - one["all_wrong"]
+    assert one["num_labels"] == [3, 3, 3]
+
+
+def test_what_is_written_freely_is_a_mean_over_seeds_and_of_prompts_by_wording(compared):
+    comparison = read(compared, "comparison.json")
+    assert comparison["written"] == {name: {"accuracy": 0.5, "num_invalid": 9, "n": 180} for name in ("qkv-nf4", "qkv-unquantised")}
+    assert comparison["wordings"]["zero_shot"][0]["written"]["num_invalid"] == 12
+
+
+def test_errors_are_counted_by_what_can_be_seen_of_a_pair(compared):
+    by = read(compared, "comparison.json")["cases"]["qkv-nf4"]["base"]["by"]
+    assert {"overlap", "negation", "numbers", "length"} <= set(by)
+    for trait in ("overlap", "negation", "numbers", "length"):
+        assert sum(cells["n"] for cells in by[trait].values()) == 180
+
+
 def test_costs_are_means_with_ratios_to_the_reference(compared):
     entries = read(compared, "cost.json")["entries"]
     assert entries["qkv-nf4"]["train_seconds"] == 11.0
