@@ -46,7 +46,8 @@ def main(arguments: argparse.Namespace) -> None:
     method, model_name = grid.method_of(design, arguments.arm), grid.model_of(design, arguments.arm)
     alone = {"scale": arguments.scale, "studies": {arguments.study: raw["studies"][arguments.study]}, arguments.scale: raw[arguments.scale]}
     account = accounting.every_arm(alone)[arguments.scale][arguments.study][arguments.arm]
-    length = arguments.length or grid.text(raw, arguments.study).max_length
+    text = grid.text(raw, arguments.study)
+    length = arguments.length or text.max_length
     device = models.device()
     on_gpu = device.type == "cuda"
     torch.manual_seed(0)
@@ -56,7 +57,8 @@ def main(arguments: argparse.Namespace) -> None:
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()
     per_token = settings.token is None and not grid.METHODS[method].encoder
-    step_seconds = train(model, settings, per_token, length, arguments.steps)
+    num_kept = min(accounting.num_logit_positions(method, text), length)
+    step_seconds = train(model, settings, per_token, length, num_kept, arguments.steps)
     seen = torch.cuda.max_memory_allocated() if on_gpu else None
     batch_size = grid.evaluation(raw, arguments.study).per_device_eval_batch_size
     batch_seconds = evaluate(model, settings, batch_size, length, arguments.batches)
@@ -133,8 +135,8 @@ def _in_4_bit(module: Linear4bit, values: torch.Tensor, quantization: schema.Qua
     return weight.to(device)
 
 
-def train(model: Any, settings: schema.Arm, per_token: bool, length: int, num_steps: int) -> list[float]:
-    """Seconds of each of `num_steps` optimiser steps."""
+def train(model: Any, settings: schema.Arm, per_token: bool, length: int, num_kept: int, num_steps: int) -> list[float]:
+    """Seconds of each of `num_steps` optimiser steps, whose loss is over the last `num_kept` tokens, or over inputs."""
     training, device = settings.training, models.device()
     model.train()
     if training.gradient_checkpointing:
@@ -150,7 +152,9 @@ def train(model: Any, settings: schema.Arm, per_token: bool, length: int, num_st
     for _ in range(num_steps):
         started = time.perf_counter()
         for _ in range(training.gradient_accumulation_steps):
-            batch = _batch(model, training.per_device_train_batch_size, length, per_token)
+            batch: dict[str, Any] = _batch(model, training.per_device_train_batch_size, length, per_token)
+            if per_token and num_kept < length:
+                batch |= {"labels": batch["labels"][:, -num_kept:], "logits_to_keep": num_kept}
             with torch.autocast(device.type, counting.half_precision(settings), enabled=training.fp16 or training.bf16):
                 loss = model(**batch).loss / training.gradient_accumulation_steps
             scaler.scale(loss).backward()

@@ -98,6 +98,17 @@ def step_bytes(
     }
 
 
+def num_logit_positions(method: str, text: schema.Text) -> int:
+    """Of how many positions of an input training asks for logits: of a label those of its word and the one before, else all.
+
+    A word has at most as many tokens as characters, its space counted. Answers to instructions may begin anywhere.
+    """
+    if method != "qlora_label":
+        return text.max_length
+    assert text.labels is not None, "label prompts have a word per label"
+    return min(max(map(len, text.labels.words())) + 2, text.max_length)
+
+
 def host_bytes(counts: Counts, stored: int, quantized: bool) -> dict[str, int]:
     """Memory of the host while the base is loaded: `whole`, all its weights at once as the checkpoint stores them, and `streamed`, one
     tensor after the other on its way to the GPU, as 4-bit loading goes. `predicted`: of the two the one that the arm's loading takes.
@@ -229,6 +240,8 @@ def _record(arm: _Resolved) -> dict[str, Any]:
     counts = counting.count(arm.model, arm.method, arm.settings, where)
     frozen = counting.bytes_per_frozen_weight(arm.method, arm.settings)
     activations = counting.activations(arm.model, arm.method, arm.settings, arm.text.max_length, where)
+    logits = activations.logits * num_logit_positions(arm.method, arm.text) // arm.text.max_length
+    activations = replace(activations, logits=logits)
     record = arm_record(counts, arm.settings, frozen)
     encoder, quantization = grid.METHODS[arm.method].encoder, arm.settings.quantization
     stored = counting.bytes_per_stored_weight(arm.model, encoder)

@@ -9,7 +9,7 @@ from typing import Any
 import described
 import pytest
 
-from ftbench import files, grid, ledger, params
+from ftbench import files, grid, ledger, params, probes, traits
 from ftbench.text import LABELS
 
 FILES = {  # what a run leaves: the headings of the sections that describe it
@@ -46,9 +46,17 @@ def names(pipeline: Path) -> set[str]:
     found = {*LABELS, *(claim["id"] for claim in ledger.claims()), *raw["offline"]["models"]}
     for study in (grid.study(raw, name) for name in raw["studies"]):
         found |= {*grid.arms(study), *study.baselines, "premise_only", "overlap", "pair_ngrams"}
+    found.add(probes.SPLIT)
     for path in pipeline.glob("data/*/*.parquet"):
         table = files.read_parquet(path)
-        found |= {path.stem, *(value for name in GROUPS & set(table.column_names) for value in table[name].to_pylist() if value)}
+        if "premise" in table.column_names:
+            seen = traits.traits(table["premise"].to_pylist(), table["hypothesis"].to_pylist())
+            found |= {group for groups in seen.values() for group in groups}
+        found |= {
+            path.stem,
+            f"{path.parent.name}/{path.stem}",
+            *(value for name in GROUPS & set(table.column_names) for value in table[name].to_pylist() if value),
+        }
     return found
 
 

@@ -308,3 +308,12 @@ def test_a_checkpoint_holds_the_head_over_the_vocabulary_that_an_arm_may_drop():
 
 def test_a_weight_is_stored_in_32_bits_unless_it_is_a_published_decoders():
     assert [counting.bytes_per_stored_weight(PHI, encoder) for encoder in (True, False)] == [4, 2]
+
+
+def test_training_asks_for_the_logits_of_a_label_alone_and_of_a_whole_answer():
+    words = schema.Labels(entailment="yes", neutral="maybe", contradiction="no")
+    prompt = schema.Text(max_length=64, template="{premise} {hypothesis}", labels=words)
+    # " maybe" has six characters, so at most six tokens, and the first of them is predicted at the one before
+    assert accounting.num_logit_positions("qlora_label", prompt) == 7
+    assert accounting.num_logit_positions("qlora_label", prompt.model_copy(update={"max_length": 4})) == 4
+    assert accounting.num_logit_positions("sft", prompt) == 64
