@@ -12,7 +12,6 @@ Example: python stages/evaluate_nli.py --study multinli --arm lora-own --seed 0
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from ftbench import evaluation, grid, params, stage
 
@@ -21,23 +20,15 @@ def main(arguments: argparse.Namespace) -> None:
     """Evaluate one arm: by its head, or by the likelihood of the words that it writes."""
     raw = params.read()
     text, batch_size = grid.text(raw, arguments.study), grid.evaluation(raw, arguments.study).per_device_eval_batch_size
-    kinds = ["encoder_head", "decoder_head", "label"]
-    arm = evaluation.read_arm(arguments.model, arguments.study, arguments.arm, arguments.seed, kinds)
+    arm = evaluation.read_arm(arguments.model, arguments.study, arguments.arm, arguments.seed, evaluation.PAIR_KINDS)
     splits = {split: evaluation.read_split(arguments.data, split) for split in evaluation.test_splits(arguments.data)}
 
     from ftbench import costs, models  # slow to import: only once settings and data are known to be good
 
-    def judge(model: Any, tokenizer: Any, pairs: evaluation.Columns) -> evaluation.Judged:
-        if arm["kind"] == "encoder_head":
-            return evaluation.judge_pairs(model, tokenizer, pairs, text, batch_size, arm["settings"]["only"])
-        if arm["kind"] == "decoder_head":
-            return evaluation.judge_prompts(model, tokenizer, pairs, text, batch_size)
-        return evaluation.judge_labels(model, tokenizer, pairs, text, batch_size)
-
     with costs.measure() as cost:
         model, tokenizer = models.load_arm(arguments.model, arguments.base)
         with evaluation.timed(cost):
-            judged = {split: (pairs, judge(model, tokenizer, pairs)) for split, pairs in splits.items()}
+            judged = {split: (pairs, evaluation.judge(arm, model, tokenizer, pairs, text, batch_size)) for split, pairs in splits.items()}
     evaluation.write_nli(arguments.predictions, arguments.scores, arguments.seed, judged)
     num_examples = sum(len(pairs["id"]) for pairs in splits.values())
     evaluation.write_cost(arguments.cost, cost, arguments.study, arguments.arm, arguments.seed, arm["model"], num_examples)
