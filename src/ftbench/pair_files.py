@@ -51,7 +51,7 @@ def gold(fields: Mapping[str, Any]) -> int | None:
     """The label of a row as its number in LABELS, None if it has none. Raises ValueError, with a sentence, for what is no label."""
     value = fields.get("label")
     if isinstance(value, bool) or not isinstance(value, (str, int, type(None))):
-        raise ValueError(f"'label' is a {type(value).__name__}, neither a word nor a whole number")
+        raise ValueError(f"'label' is {type(value).__name__}, neither a word nor a whole number")
     word = "" if value is None else str(value).strip()
     if word not in GOLD and word not in NO_GOLD:
         raise ValueError(f"the label '{inert(word[:200], 40)}' is none of {', '.join(GOLD)}, and not -1 or empty for none")
@@ -61,7 +61,7 @@ def gold(fields: Mapping[str, Any]) -> int | None:
 def text_fault(value: Any) -> str:
     """What is wrong with a premise or a hypothesis, in words that follow its name; "" if nothing is."""
     if not isinstance(value, str):
-        return "is missing" if value is None else f"is a {type(value).__name__}, not text"
+        return "is missing" if value is None else f"is {type(value).__name__}, not text"
     if not value.strip():
         return "is empty"
     return "holds a NUL character" if "\0" in value else ""

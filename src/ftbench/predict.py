@@ -207,7 +207,7 @@ def file(
             num_truncated += scored.num_truncated
             done += len(rows)
             report(done)
-    lines = [f"{count(done)} pairs scored: {inert(out)}", *_remarks(arm, num_truncated, done)]
+    lines = [f"pairs scored: {count(done)}, written to {inert(out)}", *_remarks(arm, num_truncated, done)]
     return "\n".join([*lines, *(_accuracy(confusion, done) if "label" in checked.columns else [])])
 
 
