@@ -14,7 +14,6 @@ Example: python stages/evaluate_nli.py --study multinli --arm lora-own --seed 0
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from ftbench import evaluation, evaluation_nli, grid, params, stage
 
@@ -23,29 +22,24 @@ def main(arguments: argparse.Namespace) -> None:
     """Evaluate one arm: by its head, or by the likelihood of the words that it writes."""
     raw = params.read()
     text, batch_size = grid.text(raw, arguments.study), grid.evaluation(raw, arguments.study).per_device_eval_batch_size
-    kinds = ["encoder_head", "decoder_head", "label"]
-    arm = evaluation.read_arm(arguments.model, arguments.study, arguments.arm, arguments.seed, kinds)
+    arm = evaluation.read_arm(arguments.model, arguments.study, arguments.arm, arguments.seed, evaluation_nli.PAIR_KINDS)
     splits = {split: evaluation.read_split(arguments.data, split) for split in evaluation.test_splits(arguments.data)}
     besides = evaluation_nli.besides(arguments.data, arguments.transfer)
 
     from ftbench import costs, models  # slow to import: only once settings and data are known to be good
 
-    def judge(model: Any, tokenizer: Any, pairs: evaluation.Columns) -> evaluation_nli.Judged:
-        if arm["kind"] == "encoder_head":
-            return evaluation_nli.judge_pairs(model, tokenizer, pairs, text, batch_size, arm["settings"]["only"])
-        if arm["kind"] == "decoder_head":
-            return evaluation_nli.judge_prompts(model, tokenizer, pairs, text, batch_size)
-        return evaluation_nli.judge_labels(model, tokenizer, pairs, text, batch_size)
+    def judge(pairs: evaluation.Columns) -> evaluation_nli.Judged:
+        return evaluation_nli.judge(arm, model, tokenizer, pairs, text, batch_size)
 
     with costs.measure() as cost:
         model, tokenizer = models.load_arm(arguments.model, arguments.base)
         with evaluation.timed(cost):
-            judged = {split: (pairs, judge(model, tokenizer, pairs)) for split, pairs in splits.items()}
-        judged |= {split: (pairs, judge(model, tokenizer, pairs)) for split, pairs in besides.items()}
+            judged = {split: (pairs, judge(pairs)) for split, pairs in splits.items()}
         if arm["kind"] == "label":
-            for split, pairs in splits.items():
+            for split, (pairs, one) in judged.items():
                 freely = evaluation_nli.written(model, tokenizer, pairs, text, batch_size)
-                judged[split] = pairs, judged[split][1].with_figures(written=freely)
+                judged[split] = pairs, one.with_figures(written=freely)
+        judged |= {split: (pairs, judge(pairs)) for split, pairs in besides.items()}
     evaluation_nli.write_nli(arguments.predictions, arguments.scores, arguments.seed, judged)
     num_examples = sum(len(pairs["id"]) for pairs in splits.values())
     evaluation.write_cost(arguments.cost, cost, arguments.study, arguments.arm, arguments.seed, arm["model"], num_examples)

@@ -23,7 +23,7 @@ RESERVED = {*grid.SHARED, *grid.PROMPTED, *(key for kind in KINDS for key in kin
 def everything(raw: Raw, root: Path = Path()) -> dict[str, schema.Study]:
     """The studies of a params.yaml that fits together, the train scripts under `root` included. Raises UserError with every mistake."""
     found: list[Problem] = []
-    _tried(found, partial(grid.scale, raw))
+    tried(found, partial(grid.scale, raw))
     studies = _studies(raw, root, found)
     for scale in grid.scales(raw):
         if not re.fullmatch(r"[a-z0-9_]+", scale):
@@ -37,7 +37,8 @@ def everything(raw: Raw, root: Path = Path()) -> dict[str, schema.Study]:
     return studies
 
 
-def _tried(found: list[Problem], make: Callable[[], Result]) -> Result | None:
+def tried(found: list[Problem], make: Callable[[], Result]) -> Result | None:
+    """What `make` makes; if it raises UserError, None, with its problems added to `found`."""
     try:
         return make()
     except UserError as error:
@@ -52,7 +53,7 @@ def _studies(raw: Raw, root: Path, found: list[Problem]) -> dict[str, schema.Stu
         return {}
     studies = {}
     for name in designs:
-        study = _tried(found, partial(grid.study, raw, name))
+        study = tried(found, partial(grid.study, raw, name))
         problems = _design(name, study, root) if study else []
         found += problems
         if study and not problems:
@@ -125,7 +126,7 @@ def _section(raw: Raw, section: str, read: Callable[[Raw, str], Result], found: 
     for name in entries:
         if not re.fullmatch(r"[a-z0-9_]+", name):
             found.append(Problem(params.at(raw["scale"], section), f"the name {params.shown(name)}", "a name of a-z, 0-9 and _"))
-    built = {name: _tried(found, partial(read, raw, name)) for name in entries}
+    built = {name: tried(found, partial(read, raw, name)) for name in entries}
     return {name: value for name, value in built.items() if value is not None}
 
 
@@ -146,15 +147,15 @@ def _study(
         for setting, value in blocks[level].items() if isinstance(blocks.get(level), Mapping) else ():
             if grid.is_by_level(setting, value):
                 found += fits.unknown((scale, name, level, setting), value, levels, "level")
-    text = _tried(found, partial(grid.text, raw, name))
-    evaluation = _tried(found, partial(grid.evaluation, raw, name))
+    text = tried(found, partial(grid.text, raw, name))
+    evaluation = tried(found, partial(grid.evaluation, raw, name))
     for baseline in prompted:
-        _tried(found, partial(grid.prompts, raw, name, baseline))
+        tried(found, partial(grid.prompts, raw, name, baseline))
     for section, names in (("datasets", [study.dataset]), ("models", [grid.model_of(study, arm) for arm in grid.arms(study)])):
         if isinstance(raw[scale].get(section), Mapping):
             found += fits.unknown((scale, section), names, raw[scale][section], f"name, which the study {name} needs")
     for arm in grid.arms(study):
-        settings = _tried(found, partial(grid.arm, raw, name, arm))
+        settings = tried(found, partial(grid.arm, raw, name, arm))
         base = grid.model_of(study, arm)
         if settings and text and base in models:
             found += fits.arm((scale, name), arm, settings, grid.method_of(study, arm), text, base, models[base])

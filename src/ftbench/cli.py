@@ -57,15 +57,35 @@ def _repro(arguments: argparse.Namespace) -> None:
         raise SystemExit(code)
 
 
+def _predict(arguments: argparse.Namespace) -> None:
+    one = {"--premise": arguments.premise, "--hypothesis": arguments.hypothesis}
+    many = {"--file": arguments.file, "--out": arguments.out}
+    given = [option for option, value in {**one, **many}.items() if value is not None]
+    if given not in (list(one), list(many)):
+        allowed = "--premise and --hypothesis, or --file and --out"
+        raise UserError(Problem("options", ", ".join(given) or "neither a pair nor a file of pairs", allowed))
+    from ftbench import predict
+
+    place = (arguments.model, arguments.base)
+    try:
+        if arguments.file is None:
+            print(predict.pair(*place, arguments.premise, arguments.hypothesis, arguments.batch_size))
+        else:
+            print(predict.file(*place, arguments.file, arguments.out, arguments.batch_size, arguments.force))
+    except KeyboardInterrupt:
+        print("\nftbench predict: interrupted, nothing was written", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _jobs(text: str) -> int:
-    jobs = int(text)
-    if jobs < 1:
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
         raise argparse.ArgumentTypeError("at least 1")
-    return jobs
+    return count
 
 
 def _rate(text: str) -> float:
@@ -95,8 +115,25 @@ def parser() -> argparse.ArgumentParser:
     )
     plan.set_defaults(run=_plan)
     repro = commands.add_parser("repro", help="run what is out of date, several stages at once", allow_abbrev=False)
-    repro.add_argument("--jobs", type=_jobs, default=_cores(), metavar="N", help="stages at once (default: one per core)")
+    repro.add_argument("--jobs", type=_count, default=_cores(), metavar="N", help="stages at once (default: one per core)")
     repro.set_defaults(run=_repro)
+    predict = commands.add_parser(
+        "predict",
+        help="classify a pair of sentences, or a file of pairs, with a trained arm",
+        description="Reload a trained arm and say how sentence pairs are related: 0 entailment, 1 neutral, 2 contradiction.",
+        allow_abbrev=False,
+    )
+    predict.add_argument("model", type=Path, metavar="MODEL", help="the folder of a trained arm, such as models/multinli/lora-own-0")
+    predict.add_argument("--base", type=Path, metavar="FOLDER", help="its base model (default: the arm's own under models/base)")
+    predict.add_argument("--premise", metavar="TEXT")
+    predict.add_argument("--hypothesis", metavar="TEXT")
+    predict.add_argument(
+        "--file", type=Path, metavar="PATH", help=".jsonl or .csv with premise and hypothesis; with label (-1 or empty: none) it is scored"
+    )
+    predict.add_argument("--out", type=Path, metavar="PATH", help=".jsonl or .csv to write: the file's columns, labels and probabilities")
+    predict.add_argument("--force", action="store_true", help="replace what --out names")
+    predict.add_argument("--batch-size", type=_count, default=64, metavar="N", help="pairs at once (default: 64)")
+    predict.set_defaults(run=_predict)
     for command in (check, pin, plan):
         command.add_argument("--params", type=Path, default=params.PATH, metavar="PATH", help="the file to read (default: params.yaml)")
     return main

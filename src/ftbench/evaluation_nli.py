@@ -14,6 +14,7 @@ from ftbench.evaluation import Columns, read_split, test_splits
 from ftbench.schema import Text
 
 VALIDATION = "validation"
+PAIR_KINDS = ("encoder_head", "decoder_head", "label")  # the kinds of arms that judge sentence pairs
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,15 @@ def write_nli(predictions: Path, scores_path: Path, seed: int, splits: Mapping[s
             figures[split]["scaled"] = {"temperature": by, **{name: after[name] for name in ("nll", "brier", "ece")}}
     files.write_parquet(predictions, pa.concat_tables(tables))
     files.write_json(scores_path, figures)
+
+
+def judge(arm: Mapping[str, Any], model: Any, tokenizer: Any, columns: Columns, settings: Text, batch_size: int) -> Judged:
+    """What a trained arm, described as in its `arm.json`, makes of pairs: by its head, or by the likelihood of the words that it writes."""
+    if arm["kind"] == "encoder_head":
+        return judge_pairs(model, tokenizer, columns, settings, batch_size, arm["settings"]["only"])
+    if arm["kind"] == "decoder_head":
+        return judge_prompts(model, tokenizer, columns, settings, batch_size)
+    return judge_labels(model, tokenizer, columns, settings, batch_size)
 
 
 def judge_pairs(model: Any, tokenizer: Any, columns: Columns, settings: Text, batch_size: int, only: str | None = None) -> Judged:

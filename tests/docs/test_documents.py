@@ -5,6 +5,7 @@ import fnmatch
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -119,6 +120,16 @@ def test_every_ftbench_command_that_is_named_exists():
     named = every(r"^ftbench ([a-z]+)")
     assert named
     assert not [(document, command) for document, command in named if command not in known]
+
+
+def test_every_ftbench_command_line_that_is_shown_is_one_that_it_takes():
+    from ftbench import cli
+
+    lines = [line.split("#")[0] for document in DOCUMENTS for body in fenced(document, "bash") for line in body.splitlines()]
+    shown = [shlex.split(line)[1:] for line in lines if line.strip().startswith("ftbench ")]
+    assert {"plan", "predict"} <= {words[0] for words in shown}
+    for words in shown:
+        cli.parser().parse_args(words)  # exits where it does not take them
 
 
 def test_every_setting_that_a_command_changes_exists_with_a_value_that_is_allowed(raw):

@@ -2,137 +2,43 @@
 
 from __future__ import annotations
 
-import json
 import os
 import runpy
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
+import tiny_arms
+from tiny_arms import ARCHITECTURES, STAGES, WORDINGS, Base, evaluate, of_splits, outputs
 
-from ftbench import arms, bases, calibration, files, schema
+from ftbench import calibration, files
 from ftbench.questions import QUESTIONS
 from ftbench.text import LABELS, example_hash, prompt_hash
 
-STAGES = Path(__file__).parents[2] / "stages"
-PROMPTED = {
-    "max_length": 96,
-    "template": "Premise: {premise}\nHypothesis: {hypothesis}\nRelation:",
-    "labels": {"entailment": "entailment", "neutral": "neutral", "contradiction": "contradiction"},
-}
-WORDINGS = [PROMPTED["template"], "{premise}\nIs the relation to {hypothesis} entailment, neutral or contradiction?"]
-INSTRUCTED = {"max_length": 64, "template": {"with_input": "{instruction}\n{input}\nAnswer:", "without_input": "{instruction}\nAnswer:"}}
-SMALL_BATCH = {"per_device_eval_batch_size": 5}
-PARAMS = {
-    "scale": "tiny",
-    "tiny": {
-        "encoder": {"text": {"max_length": 64}, "evaluation": SMALL_BATCH},
-        "label": {
-            "text": PROMPTED,
-            "evaluation": SMALL_BATCH,
-            "zero_shot": {"templates": WORDINGS},
-            "one_shot": {"templates": WORDINGS, "num_examples": 1, "seed": 3},
-        },
-        "head": {"text": PROMPTED, "evaluation": SMALL_BATCH},
-        "answers": {"text": INSTRUCTED, "evaluation": {**SMALL_BATCH, "max_new_tokens": 6}},
-    },
-}
-NF4 = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": False, "bnb_4bit_compute_dtype": "float32"}
-TRAINING = {"max_steps": 1, "per_device_train_batch_size": 1}
-LORA = {"r": 2, "lora_alpha": 4, "lora_dropout": 0.1, "target_modules": ["q_proj"]}
-ARCHITECTURES = {"encoder": "roberta", "label": "phi", "head": "llama", "answers": "llama"}
 COLUMNS = [
     "id", "example_hash", "split", "gold", "predicted", "log_probability_entailment", "log_probability_neutral",
     "log_probability_contradiction", "prompt_hash", "seed", "genre", "phenomenon",
 ]  # fmt: skip
 FIGURES = {"n", "accuracy", "macro_f1", "nll", "brier", "ece", "per_class", "confusion", "by_genre", "by_phenomenon"}
-Base = Callable[[str], Path]
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with params.yaml and data."""
     root = tmp_path_factory.mktemp("root")
-    (root / "params.yaml").write_text(json.dumps(PARAMS, indent=1), encoding="utf-8")
-    people, deeds = ["A man", "Two dogs", "A woman in a red shirt"], ["is sleeping.", "is riding a bike in the park.", "is not eating."]
-    pairs = [(f"{who} {deed}", f"{who} {other}") for who in people for deed in deeds for other in deeds]
-    for data, splits in {
-        "pairs": ["train", "test_matched", "test_mismatched", "validation"],
-        "one": ["train", "test", "validation"],
-    }.items():
-        for number, split in enumerate(splits):
-            rows = pairs[number * 5 :]
-            table = {
-                "id": [f"{split}-{k}" for k in range(len(rows))],
-                "premise": [row[0] for row in rows],
-                "hypothesis": [row[1] for row in rows],
-                "label": pa.array([k % 3 for k in range(len(rows))], pa.int8()),
-                "genre": pa.array([("fiction", "travel", None)[k % 3] for k in range(len(rows))], pa.string()),
-                "phenomenon": pa.array([("colour", None)[k % 2] for k in range(len(rows))], pa.string()),
-            }
-            files.write_parquet(root / "data" / data / f"{split}.parquet", pa.table(table))
-    tasks = {
-        "id": ["a", "b", "c", "d"],
-        "instruction": ["What is the capital of France?", "Is no dog sleeping?", "Who?", "Is the man at school?"],
-        "input": ["", "Two dogs are running.", "", ""],
-        "output": ["The capital of France is Paris.", "No.", "A man.", "A man is sleeping."],
-        "kind": ["facts", "classification", None, "facts"],
-    }
-    files.write_parquet(root / "data" / "instructions" / "test.parquet", pa.table(tasks))
+    tiny_arms.write_root(root)
     return root
 
 
 @pytest.fixture(scope="module")
 def arm(root: Path, tiny_base: Base) -> Callable[..., Path]:
     """`arm("label")` is a folder as its train script leaves it, of a model that was not trained."""
-    done: dict[str, Path] = {}
-
-    def make(study: str, only: str | None = None) -> Path:
-        name = "blind" if only else "arm"
-        out = root / "models" / study / name
-        if str(out) in done:
-            return out
-        from ftbench import adapters, models
-
-        base = tiny_base(ARCHITECTURES[study])
-        settings: dict[str, Any] = {"training": TRAINING, "learning_rate": 0.1, "only": only}
-        if study != "encoder":
-            settings |= {"adapter": LORA, "quantization": NF4, "token": "last" if study == "head" else None}
-        chosen = schema.Arm.model_validate(settings)
-        paths = [root / "left" / study / file for file in ("curve.csv", "cost.json", "resources.csv")]
-        text = schema.Text.model_validate(PARAMS["tiny"][study]["text"])  # type: ignore[index]
-        job = arms.Job(study, name, 1, chosen, text, bases.manifest(base)["model"], root, base, out, *paths)
-        if study == "encoder":
-            model = models.load_encoder(base, seed=1)
-        elif study == "head":
-            model = adapters.lora(models.load_decoder_head(base, chosen.quantization, "last", 1), chosen.adapter, 1, None, "score")
-        else:
-            model = adapters.lora(models.load_decoder(base, chosen.quantization), chosen.adapter, 1, "CAUSAL_LM")
-
-        def save(folder: Path) -> None:
-            model.save_pretrained(folder) if study == "encoder" else adapters.save(model, folder, job.base_model)
-
-        kind = {"encoder": "encoder_head", "label": "label", "head": "decoder_head", "answers": "answers"}[study]
-        arms.write(job, kind, bases.load_tokenizer(base), save, [], {"parameters": {}})
-        done[str(out)] = out
-        return out
-
-    return make
-
-
-def outputs(name: str) -> list[str]:
-    return ["--predictions", f"out/{name}.parquet", "--scores", f"out/{name}.json", "--cost", f"out/{name}-cost.json"]
-
-
-def evaluate(study: str, data: str, model: Path, base: Path, name: str, arm: str = "arm") -> list[str]:
-    script = "evaluate_answers" if study == "answers" else "evaluate_nli"
-    paths = ["--data", f"data/{data}", "--base", str(base), "--model", str(model)]
-    return [str(STAGES / f"{script}.py"), "--study", study, "--arm", arm, "--seed", "1", *paths, *outputs(name)]
+    return partial(tiny_arms.make, root, tiny_base)
 
 
 def baseline(study: str, baseline: str, data: str, base: Path, name: str | None = None) -> list[str]:
@@ -157,12 +63,6 @@ def run(root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[list[str]], tu
 def in_a_process(root: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HOME": str(root / "home")}
     return subprocess.run([sys.executable, *command], cwd=root, env=environment, capture_output=True, text=True)
-
-
-def of_splits(predictions: dict[str, list[Any]], splits: list[str]) -> dict[str, list[Any]]:
-    """The rows of some splits."""
-    kept = [split in splits for split in predictions["split"]]
-    return {name: [value for value, keep in zip(values, kept, strict=True) if keep] for name, values in predictions.items()}
 
 
 def check_nli(
