@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ftbench import fits, grid, params, schema
+from ftbench import fits, grid, params, schema, sweep_settings
 from ftbench.errors import Problem, UserError, nearest
 from ftbench.schema_datasets import Dataset
 from ftbench.schema_models import MiniatureModel, Model
+from ftbench.sweep_settings import SECTION, Sweep
 
 Raw = Mapping[str, Any]
 Result = TypeVar("Result")
@@ -64,8 +65,8 @@ def _studies(raw: Raw, root: Path, found: list[Problem]) -> dict[str, schema.Stu
 def _design(name: str, study: schema.Study, root: Path) -> list[Problem]:
     found = []
     keys = ("studies", name)
-    if name in ("datasets", "models", "figures") or not re.fullmatch(r"[a-z0-9_]+", name):
-        found.append(Problem(params.at(*keys), name, "a name of a-z, 0-9 and _ that is not datasets, models or figures"))
+    if name in ("datasets", "models", "figures", SECTION) or not re.fullmatch(r"[a-z0-9_]+", name):
+        found.append(Problem(params.at(*keys), name, "a name of a-z, 0-9 and _ that is not datasets, models, figures or sweeps"))
     for factor, levels in study.factors.items():
         for level in levels:
             if level in RESERVED:
@@ -98,7 +99,7 @@ def _scale(raw: Raw, studies: Mapping[str, schema.Study], found: list[Problem]) 
     scale = raw["scale"]
     blocks = raw[scale]
     if isinstance(raw.get("studies"), Mapping):
-        found += fits.unknown((scale,), blocks, ["datasets", "models", *raw["studies"]], "section")
+        found += fits.unknown((scale,), blocks, ["datasets", "models", SECTION, *raw["studies"]], "section")
     datasets: dict[str, Dataset] = _section(raw, "datasets", grid.dataset, found)
     models: dict[str, Model] = _section(raw, "models", grid.model, found)
     for name, data in datasets.items():
@@ -116,6 +117,11 @@ def _scale(raw: Raw, studies: Mapping[str, schema.Study], found: list[Problem]) 
         else:
             value = params.shown(blocks[name]) if name in blocks else "not there"
             found.append(Problem(params.at(scale, name), value, "a mapping: text, evaluation and a block per level"))
+    if SECTION in blocks and not isinstance(blocks[SECTION], Mapping):
+        found.append(Problem(params.at(scale, SECTION), params.shown(blocks[SECTION]), "a mapping: a block per sweep"))
+    for name in sweep_settings.named(raw):
+        sweep = _tried(found, partial(sweep_settings.find, raw, name))
+        found += _sweep(raw, name, sweep, studies, datasets, models) if sweep else []
 
 
 def _section(raw: Raw, section: str, read: Callable[[Raw, str], Result], found: list[Problem]) -> dict[str, Result]:
@@ -176,3 +182,61 @@ def _distinct(raw: Raw, name: str, study: schema.Study, seen: dict[str, str], fo
             what = f"the arms {seen[key]} and {arm} have equal settings"
             found.append(Problem(where, what, "arms that differ", "change a setting or remove one"))
         seen.setdefault(key, arm)
+
+
+def _sweep(
+    raw: Raw, name: str, sweep: Sweep, studies: Mapping[str, schema.Study], datasets: Mapping[str, Dataset], models: Mapping[str, Model]
+) -> list[Problem]:
+    keys = (raw["scale"], SECTION, name)
+    found = []
+    if not re.fullmatch(r"[a-z0-9_]+", name):
+        found.append(Problem(params.at(*keys[:2]), f"the name {params.shown(name)}", "a name of a-z, 0-9 and _"))
+    designs = raw.get("studies")
+    if isinstance(designs, Mapping) and sweep.study not in designs:
+        found.append(Problem(params.at(*keys, "study"), sweep.study, ", ".join(designs), nearest(sweep.study, designs)))
+    if sweep.study not in studies or not isinstance(raw[raw["scale"]].get(sweep.study), Mapping):
+        return found  # the study's own mistakes are said where they are
+    study = studies[sweep.study]
+    for key, named, known in (("arms", sweep.arms, grid.arms(study)), ("seeds", sweep.seeds, study.seeds)):
+        allowed = [str(one) for one in known]
+        for one in map(str, named):
+            if one not in allowed:
+                found.append(Problem(params.at(*keys, key), one, ", ".join(allowed), nearest(one, allowed)))
+    if study.dataset in datasets and datasets[study.dataset].task != "nli" and sweep.metric == "eval_accuracy":
+        found.append(Problem(params.at(*keys, "metric"), sweep.metric, "eval_loss", "answers have a loss, and no accuracy"))
+    return found or _values(raw, name, sweep, partial(_study_mistakes, name=sweep.study, study=study, datasets=datasets, models=models))
+
+
+def _study_mistakes(
+    raw: Raw, name: str, study: schema.Study, datasets: Mapping[str, Dataset], models: Mapping[str, Model]
+) -> list[Problem]:
+    found: list[Problem] = []
+    _study(raw, name, study, datasets, models, found)
+    _distinct(raw, name, study, {}, found)
+    return found
+
+
+def _values(raw: Raw, name: str, sweep: Sweep, mistakes: Callable[[Raw], list[Problem]]) -> list[Problem]:
+    # every value is put at the place of every arm, and the study checked as if params.yaml said so
+    keys = (raw["scale"], SECTION, name)
+    found: list[Problem] = []
+    _tried(found, partial(sweep_settings.keys, raw, name, sweep))
+    standing = mistakes(raw)
+    if found or standing:
+        return found
+    settings: dict[str, set[str]] = {arm: set() for arm in sweep.arms}
+    for index, value in enumerate(sweep.values):
+        trial = sweep_settings.tried(raw, name, sweep, value)
+        if wrong := mistakes(trial):
+            problem, place = wrong[0], params.at(*keys, "values", index)
+            found.append(Problem(place, f"{value}: {problem.where.removeprefix('params.yaml: ')}: {problem.found}", problem.allowed))
+            continue
+        for arm in sweep.arms:
+            one = grid.arm(trial, sweep.study, arm)
+            settings[arm].add(one.model_dump_json())
+            if one.training.eval_strategy == "no":
+                found.append(Problem(params.at(*keys, "arms"), f"{arm}, which is not validated", "arms with an eval_strategy"))
+    for arm, different in settings.items():
+        if not found and len(different) < len(sweep.values):
+            found.append(Problem(params.at(*keys, "parameter"), f"{sweep.parameter}, which the arm {arm} does not use", "one it does"))
+    return found

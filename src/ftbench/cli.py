@@ -77,6 +77,14 @@ def _predict(arguments: argparse.Namespace) -> None:
         raise SystemExit(130) from None
 
 
+def _sweep(arguments: argparse.Namespace) -> None:
+    from ftbench import sweep
+
+    code = sweep.run(arguments.name, arguments.jobs, arguments.keep)
+    if code:
+        raise SystemExit(code)
+
+
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -134,6 +142,11 @@ def parser() -> argparse.ArgumentParser:
     predict.add_argument("--force", action="store_true", help="replace what --out names")
     predict.add_argument("--batch-size", type=_count, default=64, metavar="N", help="pairs at once (default: 64)")
     predict.set_defaults(run=_predict)
+    sweep = commands.add_parser("sweep", help="try a setting at several values on an equal budget, as params.yaml says", allow_abbrev=False)
+    sweep.add_argument("name", metavar="NAME", help="a sweep of the selected scale: <scale>.sweeps.NAME in params.yaml")
+    sweep.add_argument("--jobs", type=_count, default=_cores(), metavar="N", help="values at once (default: one per core)")
+    sweep.add_argument("--keep", action="store_true", help="keep the experiments, which `dvc exp show` lists")
+    sweep.set_defaults(run=_sweep)
     for command in (check, pin, plan):
         command.add_argument("--params", type=Path, default=params.PATH, metavar="PATH", help="the file to read (default: params.yaml)")
     return main

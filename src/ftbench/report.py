@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ftbench import curves, figures, files, ledger, params, report_cases, report_numbers, report_pairs, tables
+from ftbench import curves, figures, files, ledger, params, report_cases, report_numbers, report_pairs, report_sweeps, tables
 from ftbench.evidence import CONTRADICTED, HOLDS, UNDECIDED, VERDICTS, Evidence
 from ftbench.report_data import Study, answer
 from ftbench.tables import Block, Figure, Heading, Links, Paragraph, Quote, Table
@@ -67,7 +67,13 @@ def _read_study(folder: Path, name: str, accounting: Mapping[str, Any]) -> Study
         curves={arm: curves.read(folder / "curves" / f"{arm}.csv") for arm in arms},
         answers=files.read_json(folder / "answers.json") if (folder / "answers.json").exists() else None,
         full_size=accounting.get("scales", {}).get(ledger.FULL_SIZE_SCALE, {}).get(name, {}),
+        sweeps=_read_sweeps(folder / "sweeps", comparison["scale"]),
     )
+
+
+def _read_sweeps(folder: Path, scale: str) -> dict[str, Any]:
+    found = {path.stem: files.read_json(path) for path in sorted(folder.glob("*.json"))}
+    return {name: one for name, one in found.items() if one["scale"] == scale}
 
 
 def write(out: Path, inputs: Inputs) -> None:
@@ -116,6 +122,7 @@ def page(study: Study, drawn: Mapping[str, Figure], elsewhere: Study | None = No
         *report_numbers.controls(study),
         *report_numbers.costs(study),
         *report_numbers.learning(study, drawn),
+        *report_sweeps.sweeps(study.sweeps),
     ]
     if "confusion" in study.comparison:
         blocks += [*report_cases.confusion(study), *report_pairs.shifts(study), *report_pairs.calibration(study, drawn)]

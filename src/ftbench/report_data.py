@@ -24,6 +24,7 @@ class Study:
     curves: Mapping[str, curves.Curve]
     answers: Mapping[str, Any] | None = None
     full_size: Mapping[str, Any] = field(default_factory=dict)
+    sweeps: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def scale(self) -> str:

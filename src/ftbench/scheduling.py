@@ -114,7 +114,7 @@ def _run(plan: Plan, jobs: int, order: list[str], tell: Callable[[str], None]) -
     lock_file, written = dvc_files.LockFile(order), time.monotonic()
     LOGS.mkdir(parents=True, exist_ok=True)
     tell(f"{len(plan.stages)} stages to bring up to date, {jobs} at once; what each prints is in {LOGS}/")
-    with _terminated_is_interrupted():
+    with terminated_is_interrupted():
         try:
             while True:
                 for name in [] if failed else plan.ready(running)[: jobs - len(running)]:
@@ -214,7 +214,9 @@ def _stop(workers: Iterable[Worker]) -> None:
 
 
 @contextlib.contextmanager
-def _terminated_is_interrupted() -> Iterator[None]:
+def terminated_is_interrupted() -> Iterator[None]:
+    """Ctrl-C and the signal that ends a process both raise KeyboardInterrupt in this block."""
+
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 

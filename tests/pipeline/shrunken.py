@@ -52,6 +52,9 @@ def settings() -> dict[str, Any]:
         model["dimensions"] |= {key: value for key, value in DIMENSIONS.items() if key in model["dimensions"]}
         model["pretraining"] |= {"max_steps": 3, "per_device_train_batch_size": 4, "warmup_steps": 1}
     offline["alpaca"]["evaluation"]["max_new_tokens"] = 4
+    offline["multinli"]["lora"]["training"] |= {"eval_strategy": "steps", "eval_steps": 2}  # a sweep reads the last validation
+    offline["sweeps"]["learning_rate"] |= {"arms": ["lora-own"], "values": [0.002, offline["multinli"]["lora"]["learning_rate"]["own"]]}
+    offline["sweeps"]["learning_rate"]["seeds"] = [0]
     return {"scale": "offline", "studies": raw["studies"], "offline": offline}
 
 
@@ -84,6 +87,8 @@ def copy(folder: Path) -> Path:
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
         else:
             shutil.copy(source, target)
+    (folder / "reports/multinli/sweeps").mkdir(parents=True)
+    (folder / "reports/multinli/sweeps/.gitkeep").touch()  # the report depends on the folder, which git keeps only with a file in it
     write(folder, settings())
     run(folder, "git", "init", "--quiet")
     return folder
@@ -123,8 +128,7 @@ def environment(folder: Path) -> dict[str, str]:
 def hide_what_is_not_declared(folder: Path) -> None:
     """From here on each stage of the copy sees a params.yaml that holds only the keys which dvc.yaml declares for it."""
     declared = json.loads(run(folder, sys.executable, "-c", DECLARED))
-    (folder / ".ftbench").mkdir(exist_ok=True)
-    (folder / ".ftbench/declared.json").write_text(json.dumps(declared), encoding="utf-8")
+    (folder / "declared.json").write_text(json.dumps(declared), encoding="utf-8")  # committed, so that experiments have it too
     module = folder / "src/ftbench/params.py"
     module.write_text(module.read_text(encoding="utf-8") + HIDING, encoding="utf-8")
 
@@ -150,7 +154,7 @@ def read(path=PATH):
     import os
 
     raw, stage = _read_whole(path), os.environ.get("DVC_STAGE")
-    keys = stage and json.loads(Path(".ftbench/declared.json").read_text())[stage]
+    keys = stage and json.loads(Path("declared.json").read_text())[stage]
     if not keys:
         return raw
     cut = {}

@@ -113,7 +113,17 @@ def test_every_setting_of_the_scale_is_declared_by_a_stage(stages, raw):
             return [place]
         return [name for key, value in block.items() for name in lacking(value, f"{place}.{key}")]
 
-    assert not lacking(raw[raw["scale"]], raw["scale"])
+    settings = {name: block for name, block in raw[raw["scale"]].items() if name != "sweeps"}  # they only say what `ftbench sweep` tries
+    assert not lacking(settings, raw["scale"])
+
+
+def test_no_stage_but_the_account_of_everything_reads_the_sweeps(stages):
+    assert not [stage.name for group in stages.values() for stage in group if any("sweeps" in key for key in keys(stage))]
+
+
+def test_the_report_depends_on_the_sweeps_of_every_study_that_has_one(stages, raw):
+    swept = {sweep["study"] for scale in grid.scales(raw) for sweep in raw[scale].get("sweeps", {}).values()}
+    assert {f"reports/{study}/sweeps" for study in swept} <= {dep.def_path for dep in stages["report"][0].deps}
 
 
 def test_what_is_expensive_is_kept_in_the_cache(stages):

@@ -107,6 +107,7 @@ TABLE = {
         ["train_alpaca@*", "evaluate_alpaca@*", "baseline_alpaca@*", "compare_alpaca", "report"],
     ),
     "a scale that is not selected": (setting("larger", {"datasets": {}}), ["account"], ["report"]),
+    "what a sweep tries": (setting("offline.sweeps.learning_rate.values", [0.001, 0.002]), ["account"], ["report"]),
     "the template of the report": (appended("src/ftbench/report.html", "<!-- edited -->\n"), ["report"], []),
     "the claims": (appended("src/ftbench/claims.yaml"), ["report"], []),
     "a comment in params.yaml": (appended("params.yaml"), [], []),

@@ -49,7 +49,7 @@ def test_every_stage_runs_on_the_params_that_it_declares(pipeline):
     """The fixture hides from each stage what it does not declare; a stage that reads more would have stopped."""
     told = (pipeline / "printed").read_text()
     ended = re.findall(r"^\[\d+/(\d+)\] (\S+): ran, [\d.]+ s$", told, re.MULTILINE)
-    declared = json.loads((pipeline / ".ftbench/declared.json").read_text())
+    declared = json.loads((pipeline / "declared.json").read_text())
     assert {name for _, name in ended} == set(declared)
     assert {int(total) for total, _ in ended} == {len(declared)}
     assert len(declared) >= 35
@@ -61,7 +61,7 @@ def test_a_stage_that_does_not_declare_what_it_reads_stops_and_names_it(tmp_path
     text = (folder / "dvc.yaml").read_text()
     (folder / "dvc.yaml").write_text(text.replace("      - ${scale}.datasets.${item.dataset}\n", "", 1))
     shrunken.hide_what_is_not_declared(folder)
-    assert json.loads((folder / ".ftbench/declared.json").read_text())["prepare@alpaca"] == ["scale"]
+    assert json.loads((folder / "declared.json").read_text())["prepare@alpaca"] == ["scale"]
     printed = shrunken.run(folder, "dvc", "repro", "prepare@alpaca", expected=255)
     assert 'prepare: to mend:\nparams.yaml: scale\n  found:   "offline"\n  allowed: a block of that name' in printed
     assert not (folder / "data/alpaca").exists()

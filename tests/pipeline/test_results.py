@@ -8,7 +8,7 @@ from __future__ import annotations
 import closure
 import pytest
 
-from ftbench import files, params
+from ftbench import curves, files, params, sweep_settings
 
 REPORTS = closure.ROOT / "reports"
 PAIRS = ("snli", "multinli", "multinli_controls", "multinli_llm", "prompting")
@@ -112,3 +112,21 @@ def test_every_bot_answers_far_better_than_its_base():
         base = metrics[arm.split("-")[0]]
         assert metrics[arm]["perplexity"] <= base["perplexity"] / 10, arm
         assert metrics[arm]["bits_per_byte"] <= base["bits_per_byte"] / 3, arm
+
+
+def test_the_sweeps_in_git_are_those_of_params_and_of_the_trainings_that_are_in_git():
+    """Otherwise `ftbench sweep` has to run again: the curves of the arms are those of the value that params.yaml has now."""
+    raw = params.read(closure.ROOT / "params.yaml")
+    for path in REPORTS.glob("*/sweeps/*.json"):
+        found, asked = files.read_json(path), sweep_settings.find(raw, path.stem)
+        assert [found[key] for key in ("study", "parameter", "metric", "seeds", "values")] == [
+            asked.study, asked.parameter, asked.metric, asked.seeds, asked.values,
+        ], path  # fmt: skip
+        assert list(found["arms"]) == sorted(asked.arms), path
+        for arm, one in found["arms"].items():
+            assert one["current"] == params.find(raw, *one["key"].split(".")), (path, arm)
+            ends = {
+                seed: rows[-1]["eval_loss"] for seed, rows in curves.by_seed(curves.read(path.parents[1] / f"curves/{arm}.csv")).items()
+            }
+            for trial in (trial for trial in one["trials"] if trial["value"] == one["current"]):
+                assert trial["eval_loss_by_seed"] == [ends[seed] for seed in found["seeds"]], (path, arm)

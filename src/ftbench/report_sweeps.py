@@ -1,0 +1,69 @@
+"""What a study page says of its sweeps: every arm at every value that was tried, on the validation split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ftbench.tables import PERCENTAGES, Block, Heading, Paragraph, Table, count, metric
+
+MEANING = (
+    "Every arm was trained at the same values and the same seeds. What was compared is the validation split, which is cut from the "
+    "training examples; no test example was looked at. In params.yaml: the value when the sweep ran."
+)
+
+
+def sweeps(found: Mapping[str, Mapping[str, Any]]) -> list[Block]:
+    """The tables of a study's sweeps, by name; nothing where there are none."""
+    blocks: list[Block] = [Heading("Sweeps", 2), Paragraph(MEANING)] if found else []
+    for name, one in found.items():
+        blocks += [table(name, one), *_notes(one)]
+    return blocks
+
+
+def table(name: str, found: Mapping[str, Any]) -> Table:
+    """One row per arm, one column per value; with answers, which have no accuracy, losses alone."""
+    other = "eval_accuracy" if found["metric"] == "eval_loss" else "eval_loss"
+    rows = []
+    for arm, one in found["arms"].items():
+        trials = {trial["value"]: trial for trial in one["trials"]}
+        cells = [_cell(trials.get(value), found["metric"], other) for value in found["values"]]
+        edge = "yes" if one["best_at_edge"] else "no"
+        rows.append([arm, *cells, "–" if one["best"] is None else _shown(one["best"]), edge, _shown(one["current"])])
+    headers = ["arm", *(_shown(value) for value in found["values"]), "best", "at the edge", "in params.yaml"]
+    steps = sorted({trial["num_steps"] for one in found["arms"].values() for trial in one["trials"]})
+    budget = "" if not steps else f", {count(steps[0])} steps" if len(steps) == 1 else f", {count(steps[0])} to {count(steps[-1])} steps"
+    seeds = ", ".join(str(seed) for seed in found["seeds"])
+    caption = (
+        f"Sweep {name}: {_words(found['metric'])} ({_words(other)} in brackets) after the last step, at each value of "
+        f"{found['parameter']}; mean of {'seed' if len(found['seeds']) == 1 else 'seeds'} {seeds}{budget}. Scale {found['scale']}."
+    )
+    return Table(caption, headers, rows)
+
+
+def _notes(found: Mapping[str, Any]) -> list[Block]:
+    edge = [f"`{arm}`" for arm, one in found["arms"].items() if one["best_at_edge"]]
+    notes = [f"Best at the edge of what was tried, so that a value beyond might be better: {', '.join(edge)}."] if edge else []
+    if found["failed"]:
+        notes.append(f"Failed, and missing from the table: {', '.join(_shown(value) for value in found['failed'])}.")
+    return [Paragraph(note) for note in notes]
+
+
+def _cell(trial: Mapping[str, Any] | None, first: str, other: str) -> str:
+    if trial is None:
+        return "–"
+    return _score(first, trial[first]) + (f" ({_score(other, trial[other])})" if trial[other] is not None else "")
+
+
+def _score(name: str, value: float) -> str:
+    base = name.removeprefix("eval_")
+    assert base in PERCENTAGES or base == "loss"
+    return metric(base, value)
+
+
+def _words(name: str) -> str:
+    return name.replace("eval_", "validation ")
+
+
+def _shown(value: Any) -> str:
+    return str(value) if isinstance(value, str) else f"{value:g}"
