@@ -120,7 +120,7 @@ def _scale(raw: Raw, studies: Mapping[str, schema.Study], found: list[Problem]) 
     if SECTION in blocks and not isinstance(blocks[SECTION], Mapping):
         found.append(Problem(params.at(scale, SECTION), params.shown(blocks[SECTION]), "a mapping: a block per sweep"))
     for name in sweep_settings.named(raw):
-        sweep = _tried(found, partial(sweep_settings.find, raw, name))
+        sweep = tried(found, partial(sweep_settings.find, raw, name))
         found += _sweep(raw, name, sweep, studies, datasets, models) if sweep else []
 
 
@@ -220,7 +220,7 @@ def _values(raw: Raw, name: str, sweep: Sweep, mistakes: Callable[[Raw], list[Pr
     # every value is put at the place of every arm, and the study checked as if params.yaml said so
     keys = (raw["scale"], SECTION, name)
     found: list[Problem] = []
-    _tried(found, partial(sweep_settings.keys, raw, name, sweep))
+    tried(found, partial(sweep_settings.keys, raw, name, sweep))
     standing = mistakes(raw)
     if found or standing:
         return found
