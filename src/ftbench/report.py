@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ftbench import curves, figures, files, ledger, params, report_cases, report_numbers, tables
+from ftbench import curves, figures, files, ledger, params, report_cases, report_effects, report_numbers, tables
 from ftbench.evidence import CONTRADICTED, HOLDS, UNDECIDED, VERDICTS, Evidence
 from ftbench.report_data import Study, answer
 from ftbench.tables import Block, Figure, Heading, Links, Paragraph, Quote, Table
@@ -111,6 +111,7 @@ def page(study: Study, drawn: Mapping[str, Figure], elsewhere: Study | None = No
     blocks += [
         *report_numbers.results(study),
         *report_numbers.tests(study),
+        *report_effects.effects(study),
         *report_numbers.controls(study),
         *report_numbers.costs(study),
         *report_numbers.learning(study, drawn),

@@ -103,6 +103,33 @@ def test_equal_scores_have_p_one_and_a_constant_difference_the_smallest_p():
     assert statistics.difference(np.ones(9), np.zeros(9)).p == statistics.SMALLEST_P
 
 
+def test_a_difference_is_the_contrast_of_plus_one_and_minus_one_to_the_bit():
+    rng = np.random.default_rng(9)
+    for seeds_a, seeds_b in [(3, 3), (1, 1), (1, 4), (5, 2)]:
+        a, b = (rng.random((seeds_a, 300)) < 0.7).astype(float), rng.normal(0.6, 0.2, (seeds_b, 300))
+        found = statistics.difference(a, b)
+        assert found == statistics.contrast((a, b), (1, -1))
+        # the item part is that of the items' differences, less the noise within both tables' cells
+        items = a.mean(axis=0) - b.mean(axis=0)
+        noise = sum(
+            ((one - one.mean(axis=1, keepdims=True) - one.mean(axis=0) + one.mean()) ** 2).sum() / ((len(one) - 1) * 299) / one.size
+            for one in (a, b)
+            if len(one) > 1
+        )
+        assert found.item_se == pytest.approx((items.var(ddof=1) / 300 - noise) ** 0.5)
+        assert found.difference == float(a.mean() - b.mean())
+        seed_variance = sum(one.mean(axis=1).var(ddof=1) / len(one) for one in (a, b) if len(one) > 1)
+        assert found.seed_se is None if seeds_a == seeds_b == 1 else found.seed_se == pytest.approx(seed_variance**0.5)
+
+
+def test_a_weight_scales_the_estimate_its_interval_and_both_its_parts():
+    rng = np.random.default_rng(10)
+    tables = [rng.random((3, 100)) for _ in range(3)]
+    one, two = statistics.contrast(tables, (1, -0.5, -0.5)), statistics.contrast(tables, (-2, 1, 1))
+    scaled = (-2 * one.difference, -2 * one.high, -2 * one.low, one.p, 2 * one.detectable, 2 * one.seed_se, 2 * one.item_se)
+    assert (two.difference, two.low, two.high, two.p, two.detectable, two.seed_se, two.item_se) == pytest.approx(scaled)
+
+
 def test_different_numbers_of_items_are_not_paired():
     with pytest.raises(ValueError, match="same items"):
         statistics.difference(np.zeros((3, 5)), np.zeros((3, 6)))
