@@ -11,7 +11,8 @@ from ftbench.tables import PERCENTAGES, Block, Heading, Paragraph, Table, number
 READING = (
     "A main effect is what a level changes against the reference arm's level of the same factor, averaged over the levels of the other "
     "factors. An interaction is what it changes under a level of another factor, less what it changes under that factor's level in the "
-    "reference arm: where it is not told apart from zero, the main effect speaks for both. p is corrected (Holm) over the rows."
+    "reference arm: where it is told apart from zero, the main effect averages over changes that differ. p is corrected "
+    "(Holm) over the rows."
 )
 LOWER = " Lower is better here: a negative main effect is a gain."
 ONE_SEED = " Every arm has one seed: the rows are about these trained models, and how far other seeds would differ is in no interval."
@@ -26,7 +27,7 @@ def effects(study: Study) -> list[Block]:
     unit = "points" if shares else study.metric.replace("_", " ")
     text = READING + (LOWER if study.comparison["lower_is_better"] else "") + (ONE_SEED if _of_one_seed(found) else "")
     headers = ["effect", "of", "against", f"difference ({unit})", "95 % interval", "p (Holm)", "told apart", "seed part", "item part"]
-    caption = study.caption(f"Effects of the factors on {study.metric.replace('_', ' ')}, in {unit if shares else f'{unit} (a number)'}")
+    caption = study.caption(f"Effects of the factors on {study.metric.replace('_', ' ')}{', in points' if shares else ''}")
     rows = [_row(row, shares) for row in found]
     return [Heading("Effects of the factors", 2), Paragraph(text), Table(caption, headers, rows, frozenset({1, 2}))]
 

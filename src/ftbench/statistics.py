@@ -3,7 +3,8 @@
 A score table has the shape [seeds, items]. Its mean varies for two reasons: another seed would have trained another model, and another draw
 of items would have asked other questions. An interval adds both parts, each with its own t quantile, as squares of half-widths:
 the seed part (the variance of the seeds' means, t on seeds - 1) and the item part (the variance of the items' means, less what is noise
-within a cell, which the seed part holds already). Simulated over 3 to 10 seeds, it covers what it promises, and a little more.
+within a cell, which the seed part holds already). Simulated over 3 to 10 seeds, it covers what it promises, and a little more
+(benchmarks/coverage.py).
 """
 
 from __future__ import annotations
