@@ -17,6 +17,7 @@ from ftbench import (
     report_cases,
     report_coverage,
     report_effects,
+    report_learning,
     report_numbers,
     tables,
 )
@@ -85,7 +86,7 @@ def _read_study(folder: Path, name: str, accounting: Mapping[str, Any]) -> Study
 
 def write(out: Path, inputs: Inputs) -> None:
     """Write the ledger, the figures, a Markdown page per study, the front page and the HTML page."""
-    book = ledger.build(inputs.scale, inputs.evidence())
+    book, stated = ledger.build(inputs.scale, inputs.evidence()), ledger.claims()
     files.write_json(out / "ledger.json", book)
     sections: list[tuple[str, str, list[Block]]] = []
     overview = report_numbers.overview(list(inputs.studies.values()), inputs.scale)
@@ -97,7 +98,7 @@ def write(out: Path, inputs: Inputs) -> None:
         with files.directory_written_atomically(out / name / "figures") as folder:
             for figure in drawn.values():
                 files.write_text(folder / Path(figure.path).name, figure.svg)
-        blocks = page(study, drawn, inputs.elsewhere(name))
+        blocks = page(study, drawn, inputs.elsewhere(name), stated)
         files.write_text(out / name / "README.md", tables.markdown([Heading(f"Study {name}", 1), *blocks]))
         sections.append((name, f"Study {name}", blocks))
         scores = drawn["scores"]
@@ -119,8 +120,8 @@ def write(out: Path, inputs: Inputs) -> None:
     files.write_text(out / "index.html", html_page([*pages, *(one for one in appended if one[2])]))
 
 
-def page(study: Study, drawn: Mapping[str, Figure], elsewhere: Study | None = None) -> list[Block]:
-    """Everything about a study but its title."""
+def page(study: Study, drawn: Mapping[str, Figure], elsewhere: Study | None, claims: Sequence[Mapping[str, Any]]) -> list[Block]:
+    """Everything about a study but its title; `claims` as `ledger.claims` reads them."""
     blocks: list[Block] = [Quote(study.comparison["question"]), Paragraph(answer(study, elsewhere)), drawn["scores"]]
     blocks += [
         *report_numbers.results(study),
@@ -128,7 +129,7 @@ def page(study: Study, drawn: Mapping[str, Figure], elsewhere: Study | None = No
         *report_effects.effects(study),
         *report_numbers.controls(study),
         *report_numbers.costs(study),
-        *report_numbers.learning(study, drawn),
+        *report_learning.learning(study, drawn, claims),
     ]
     if "confusion" in study.comparison:
         blocks += [*report_cases.confusion(study), *report_cases.groups(study)]
