@@ -1,5 +1,6 @@
 import itertools
 
+import described
 import numpy as np
 import pytest
 from scipy import stats
@@ -66,6 +67,11 @@ def test_a_design_with_one_factor_to_tell_apart_has_no_effects(factors):
 
 def test_without_a_reference_arm_there_is_nothing_to_take_effects_against():
     assert effects.of(FACTORS, None, arms(), constant(CELLS)) == []
+
+
+def test_every_field_of_an_effect_is_described():
+    found = effects.of(FACTORS, "full-shared", arms(), constant(CELLS))
+    assert {"effects", *found[0]} - described.fields("reports/<study>/comparison.json") == set()
 
 
 def test_holm_counts_the_effects_of_the_study():
