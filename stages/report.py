@@ -1,6 +1,7 @@
 """Write the report and the ledger from the files that git keeps.
 
-Reads params.yaml and, under --out, accounting.json and each study's metrics.json, comparison.json, cost.json, curves/ and answers.json.
+Reads params.yaml and, under --out, accounting.json, coverage.json and each study's metrics.json, comparison.json, cost.json, curves/ and
+answers.json.
 Writes README.md, index.html, ledger.json, figures/overview.svg, and each study's README.md and figures/. The same files give the same
 bytes.
 Parameters: `scale` and `studies`.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ftbench import cases, files, predictions, statistics
+from ftbench import cases, effects, files, predictions, statistics
 from ftbench.errors import Problem, UserError
 from ftbench.grid import PROMPTED
 from ftbench.predictions import Entry, Predictions
@@ -116,6 +116,12 @@ def summary(grid: Grid, scored: Mapping[str, Scored], split: str) -> dict[str, A
     intervals = {name: interval_of(one.primary) for name, one in scored.items()}
     ranked = sorted(bases, key=lambda arm: intervals[arm]["mean"] * (1 if lower else -1))
     told_apart = {frozenset((row["a"], row["b"])) for row in compared if row["told_apart"]}
+    factors = effects.of(
+        grid.study.factors,
+        grid.study.reference,
+        {name: grid.row(name).levels for name in bases},
+        {name: scored[name].primary for name in bases},
+    )
     detectable = [row["detectable"] for row in compared if row["a"] in bases and row["b"] in bases]
     return {
         "study": grid.name,
@@ -137,6 +143,7 @@ def summary(grid: Grid, scored: Mapping[str, Scored], split: str) -> dict[str, A
         "tests": compared,
         "groups": statistics.groups(ranked, told_apart),
         "detectable": float(np.median(detectable)) if detectable else None,
+        **({"effects": factors} if factors else {}),
     }
 
 

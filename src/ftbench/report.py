@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ftbench import curves, figures, files, ledger, params, report_cases, report_numbers, report_pairs, report_sweeps, tables
+from ftbench import (
+    curves,
+    figures,
+    files,
+    ledger,
+    params,
+    report_cases,
+    report_coverage,
+    report_effects,
+    report_learning,
+    report_numbers,
+    report_pairs,
+    report_sweeps,
+    tables,
+)
 from ftbench.evidence import CONTRADICTED, HOLDS, UNDECIDED, VERDICTS, Evidence
 from ftbench.report_data import Study, answer
 from ftbench.tables import Block, Figure, Heading, Links, Paragraph, Quote, Table
@@ -26,6 +40,7 @@ class Inputs:
     studies: Mapping[str, Study]
     absent: Sequence[str]
     accounting: Mapping[str, Any]
+    coverage: Mapping[str, Any] = field(default_factory=dict)
 
     def evidence(self) -> Evidence:
         """The same, as the ledger's rules read it."""
@@ -51,9 +66,10 @@ class Inputs:
 def read(out: Path, raw: Mapping[str, Any]) -> Inputs:
     """The files of every study of params.yaml under `out`. Raises UserError for one that is broken, or of a study that is half there."""
     designs = params.find(raw, "studies")
-    accounting = files.read_json(out / "accounting.json") if (out / "accounting.json").exists() else {}
+    accounting, coverage = (files.read_json(out / name) if (out / name).exists() else {} for name in ("accounting.json", "coverage.json"))
     studies = {name: _read_study(out / name, name, accounting) for name in designs if (out / name / "metrics.json").exists()}
-    return Inputs(str(params.find(raw, "scale")), designs, studies, [name for name in designs if name not in studies], accounting)
+    absent = [name for name in designs if name not in studies]
+    return Inputs(str(params.find(raw, "scale")), designs, studies, absent, accounting, coverage)
 
 
 def _read_study(folder: Path, name: str, accounting: Mapping[str, Any]) -> Study:
@@ -78,7 +94,7 @@ def _read_sweeps(folder: Path, scale: str) -> dict[str, Any]:
 
 def write(out: Path, inputs: Inputs) -> None:
     """Write the ledger, the figures, a Markdown page per study, the front page and the HTML page."""
-    book = ledger.build(inputs.scale, inputs.evidence())
+    book, stated = ledger.build(inputs.scale, inputs.evidence()), ledger.claims()
     files.write_json(out / "ledger.json", book)
     sections: list[tuple[str, str, list[Block]]] = []
     overview = report_numbers.overview(list(inputs.studies.values()), inputs.scale)
@@ -92,7 +108,7 @@ def write(out: Path, inputs: Inputs) -> None:
         with files.directory_written_atomically(out / name / "figures") as folder:
             for figure in drawn.values():
                 files.write_text(folder / Path(figure.path).name, figure.svg)
-        blocks = page(study, drawn, inputs.elsewhere(name))
+        blocks = page(study, drawn, inputs.elsewhere(name), stated)
         files.write_text(out / name / "README.md", tables.markdown([Heading(f"Study {name}", 1), *blocks]))
         sections.append((name, f"Study {name}", blocks))
         scores = drawn["scores"]
@@ -105,23 +121,25 @@ def write(out: Path, inputs: Inputs) -> None:
         ]
     claims: list[Block] = ledger_blocks(book)
     absent: list[Block] = absent_blocks(inputs)
-    files.write_text(
-        out / "README.md", tables.markdown([Heading(TITLE, 1), *first, Heading("What the studies claimed", 2), *claims, *absent])
-    )
+    trust: list[Block] = report_coverage.trust(inputs.coverage)
+    last = [Heading("What the studies claimed", 2), *claims, *trust, *absent]
+    files.write_text(out / "README.md", tables.markdown([Heading(TITLE, 1), *first, *last]))
     front = [Heading(block.text, 3) if isinstance(block, Heading) else block for block in first]
     pages = [("answers", "Answers", front), *sections, ("ledger", "What the studies claimed", claims)]
-    files.write_text(out / "index.html", html_page([*pages, *([("absent", "What did not run", absent[1:])] if absent else [])]))
+    appended = [("trust", report_coverage.TITLE, trust[1:]), ("absent", "What did not run", absent[1:])]
+    files.write_text(out / "index.html", html_page([*pages, *(one for one in appended if one[2])]))
 
 
-def page(study: Study, drawn: Mapping[str, Figure], elsewhere: Study | None = None) -> list[Block]:
-    """Everything about a study but its title."""
+def page(study: Study, drawn: Mapping[str, Figure], elsewhere: Study | None, claims: Sequence[Mapping[str, Any]]) -> list[Block]:
+    """Everything about a study but its title; `claims` as `ledger.claims` reads them."""
     blocks: list[Block] = [Quote(study.comparison["question"]), Paragraph(answer(study, elsewhere)), drawn["scores"]]
     blocks += [
         *report_numbers.results(study),
         *report_numbers.tests(study),
+        *report_effects.effects(study),
         *report_numbers.controls(study),
         *report_numbers.costs(study),
-        *report_numbers.learning(study, drawn),
+        *report_learning.learning(study, drawn, claims),
         *report_sweeps.sweeps(study.sweeps),
     ]
     if "confusion" in study.comparison:

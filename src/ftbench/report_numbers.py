@@ -221,8 +221,3 @@ def _full_size(arms: Mapping[str, Any]) -> Table:
         memory = [gigabytes(one["memory_bytes"]["total"]), *peaks, gigabytes(one["host_bytes"]["predicted"])]
         rows.append([name, str(one["model"]), *counts, share, *memory, *(gpu.fits(one, num_bytes) for num_bytes in cards.values())])
     return Table("The same arms counted at the studies' size, by arithmetic on shapes. Scale paper.", headers, rows, frozenset({0, 1}))
-
-
-def learning(study: Study, drawn: Mapping[str, Figure]) -> list[Block]:
-    """Loss and learning-rate curves."""
-    return [Heading("Learning curves", 2), drawn["learning"], drawn["learning_rate"]] if "learning" in drawn else []

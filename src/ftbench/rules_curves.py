@@ -28,36 +28,44 @@ STRAIGHT = 0.99  # r² of a line through the learning rate after its peak
 FIFTHS = 5  # parts of a run whose mean losses must each be lower than the one before
 
 
-def _rises(evidence: Evidence, arm: str) -> list[float]:
+def _rises(evidence: Evidence, study: str, arm: str) -> list[float]:
     """By how much the validation loss of each seed ends above its lowest point."""
     found = []
-    for rows in evidence.curve("multinli", arm).values():
+    for rows in evidence.curve(study, arm).values():
         losses = [loss for _, loss in curves.series(rows, "eval_loss", "step")]
         if len(losses) < 2:
-            raise NotThereError(f"multinli: two validations of {arm}")
+            raise NotThereError(f"{study}: two validations of {arm}")
         found.append(losses[-1] - min(losses))
     return found
 
 
-def full_overfits(evidence: Evidence, claim: Mapping[str, Any]) -> Judgement:
-    """Holds if at every seed the loss ends RISE above its lowest and accuracy no lower than there; contradicted if no seed's loss rises."""
-    rises, creeps = _rises(evidence, "full-shared"), []
-    for rows in evidence.curve("multinli", "full-shared").values():
+def overfits(evidence: Evidence, study: str, arm: str) -> tuple[str, list[float], list[bool]]:
+    """Whether an arm's validation loss rises while its accuracy creeps up: the verdict, each seed's rise, and at which seeds it has risen.
+
+    Holds if at every seed the loss ends RISE above its lowest and accuracy no lower than there; contradicted if no seed's loss rises.
+    """
+    rises, creeps = _rises(evidence, study, arm), []
+    for rows in evidence.curve(study, arm).values():
         both = [
             (row["eval_loss"], row["eval_accuracy"]) for row in rows if row["eval_loss"] is not None and row["eval_accuracy"] is not None
         ]
         if not both:
-            raise NotThereError("multinli: validation accuracy of full-shared")
+            raise NotThereError(f"{study}: validation accuracy of {arm}")
         creeps.append(both[-1][1] >= min(both)[1])
     risen = [rise >= RISE for rise in rises]
-    verdict = HOLDS if all(risen) and all(creeps) else CONTRADICTED if not any(risen) else UNDECIDED
+    return HOLDS if all(risen) and all(creeps) else CONTRADICTED if not any(risen) else UNDECIDED, rises, risen
+
+
+def full_overfits(evidence: Evidence, claim: Mapping[str, Any]) -> Judgement:
+    """Holds if at every seed the loss ends RISE above its lowest and accuracy no lower than there; contradicted if no seed's loss rises."""
+    verdict, rises, risen = overfits(evidence, "multinli", "full-shared")
     because = f"`full-shared`: nats from the lowest validation loss to the last; risen by {RISE} at {sum(risen)} of {len(risen)} seeds"
     return Judgement(verdict, because, sum(rises) / len(rises), evidence=where("multinli", "curves/full-shared.csv"))
 
 
 def less_overfitting(evidence: Evidence, arm: str) -> Judgement:
     """Holds if the validation loss of `arm` rises less than that of all weights (Welch over seeds), contradicted if more."""
-    ours, full = _rises(evidence, arm), _rises(evidence, "full-own")
+    ours, full = _rises(evidence, "multinli", arm), _rises(evidence, "multinli", "full-own")
     if min(len(ours), len(full)) < 2:
         raise NotThereError(f"multinli: a second seed of {arm} or full-own")
     place = where("multinli", f"curves/{arm}.csv", "curves/full-own.csv")

@@ -3,7 +3,8 @@
 A score table has the shape [seeds, items]. Its mean varies for two reasons: another seed would have trained another model, and another draw
 of items would have asked other questions. An interval adds both parts, each with its own t quantile, as squares of half-widths:
 the seed part (the variance of the seeds' means, t on seeds - 1) and the item part (the variance of the items' means, less what is noise
-within a cell, which the seed part holds already). Simulated over 3 to 10 seeds, it covers what it promises, and a little more.
+within a cell, which the seed part holds already). Simulated over 3 to 10 seeds, it covers what it promises, and a little more
+(benchmarks/coverage.py).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 CONFIDENCE = 0.95
 POWER = 0.8
@@ -92,11 +93,11 @@ def _item_variance(item_means: Scores, noise: float) -> float:
 
 def _half_width(tail: float, seed_variance: float, seed_df: float, item_variance: float, item_df: float) -> float:
     """Half the width of a two-sided interval that leaves out `tail`: the parts' half-widths, added as squares."""
-    squares = 0.0
+    squares = 0.0  # special.stdtrit is what stats.t calls, to the bit and without its checks, which take fifty times as long
     if seed_variance > 0:
-        squares += float(stats.t.isf(tail / 2, seed_df)) ** 2 * seed_variance
+        squares += float(special.stdtrit(seed_df, tail / 2)) ** 2 * seed_variance
     if item_variance > 0:
-        squares += float(stats.t.isf(tail / 2, item_df)) ** 2 * item_variance
+        squares += float(special.stdtrit(item_df, tail / 2)) ** 2 * item_variance
     return squares**0.5
 
 
@@ -148,16 +149,27 @@ def difference(values_a: object, values_b: object, confidence: float = CONFIDENC
 
     The seeds of the two are taken as unrelated draws (Welch's degrees of freedom), the items as pairs. Raises ValueError for unequal items.
     """
-    a, b = _table(values_a), _table(values_b)
-    if a.shape[1] != b.shape[1]:
-        raise ValueError(f"{a.shape[1]} items against {b.shape[1]}: only scores of the same items can be paired")
-    parts = [(_seed_variance(table), len(table) - 1) for table in (a, b)]
+    return contrast((values_a, values_b), (1.0, -1.0), confidence)
+
+
+def contrast(values: Sequence[object], weights: Sequence[float], confidence: float = CONFIDENCE) -> Difference:
+    """`difference` for a weighted sum of several methods' means: score tables [seeds of each, items], one weight for each.
+
+    The seed parts add with the squares of their weights (Welch and Satterthwaite's degrees of freedom); the item part is that of the items'
+    weighted means. Raises ValueError for unequal items.
+    """
+    tables = [_table(one) for one in values]
+    items = tables[0].shape[1]
+    if other := next((len(table[0]) for table in tables if len(table[0]) != items), None):
+        raise ValueError(f"{items} items against {other}: only scores of the same items can be paired")
+    weighted = list(zip(weights, tables, strict=True))
+    parts = [(weight**2 * _seed_variance(table), len(table) - 1) for weight, table in weighted]
     seed_variance = sum(variance for variance, _ in parts)
     below = sum(variance**2 / df for variance, df in parts if df and variance > 0)
     seed_df = seed_variance**2 / below if below > 0 else 1.0
-    items = a.shape[1]
-    item_variance = _item_variance(a.mean(axis=0) - b.mean(axis=0), _noise_variance(a) + _noise_variance(b))
-    value = float(a.mean() - b.mean())
+    item_means = np.sum([weight * table.mean(axis=0) for weight, table in weighted], axis=0)
+    item_variance = _item_variance(item_means, sum(weight**2 * _noise_variance(table) for weight, table in weighted))
+    value = float(sum(weight * table.mean() for weight, table in weighted))
 
     def half(tail: float) -> float:
         return _half_width(tail, seed_variance, seed_df, item_variance, items - 1)
@@ -165,7 +177,7 @@ def difference(values_a: object, values_b: object, confidence: float = CONFIDENC
     width = half(1 - confidence)
     # The distance at which 80 % of estimates fall beyond the test's limit.
     detectable = width + half(2 * (1 - POWER))
-    seed_se = seed_variance**0.5 if max(len(a), len(b)) > 1 else None
+    seed_se = seed_variance**0.5 if max(map(len, tables)) > 1 else None
     return Difference(value, value - width, value + width, _p(abs(value), half), detectable, seed_se, item_variance**0.5)
 
 

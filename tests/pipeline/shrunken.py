@@ -17,7 +17,18 @@ from ruamel.yaml import YAML
 from ftbench import params
 
 ROOT = Path(__file__).parents[2]
-COPIED = ("src", "stages", "dvc.yaml", ".dvc/config", ".dvc/plots", ".dvc/.gitignore", ".dvcignore", ".gitignore", "README.md")
+COPIED = (
+    "src",
+    "stages",
+    "dvc.yaml",
+    ".dvc/config",
+    ".dvc/plots",
+    ".dvc/.gitignore",
+    ".dvcignore",
+    ".gitignore",
+    "README.md",
+    "reports/coverage.json",
+)
 FACTORS = {
     "snli": {"adapter": ["qkv"], "precision": ["nf4"]},
     "multinli": {"method": ["lora"], "rate": ["shared", "own"]},

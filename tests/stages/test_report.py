@@ -30,6 +30,7 @@ def compared(tmp_path_factory):
         done = run(root, "compare.py", "--study", study, "--out", f"reports/{study}")
         assert done.returncode == 0, done.stderr
     files.write_json(root / "reports/accounting.json", fabricated.accounting())
+    shutil.copy(REPOSITORY / "reports/coverage.json", root / "reports")
     for folder in ("data", "reports/snli/predictions", "reports/snli/scores", "reports/snli/costs", "reports/snli/learning"):
         shutil.rmtree(root / folder)  # git keeps none of it
     return root
@@ -178,6 +179,18 @@ def test_the_ledger_has_an_entry_for_every_claim_and_the_page_shows_it(reported)
     assert book["claims"]["qlora_lifts_accuracy"]["evidence"] == ["reports/snli/comparison.json#tests"]
     assert all(f"`{name}`" in page for name in book["claims"])
     assert f"{book['verdicts']['holds']} holds" in page
+
+
+def test_the_first_page_shows_how_far_its_intervals_can_be_trusted_where_that_was_simulated(reported, root):
+    title = "How far the intervals can be trusted"
+    page = text_of(reported / "README.md")
+    assert page.index("## What the studies claimed") < page.index(f"## {title}")
+    assert '<section id="trust"' in text_of(reported / "index.html")
+    (root / "reports/coverage.json").unlink()
+    assert run(root, "report.py", "--out", "reports").returncode == 0
+    for name in ("README.md", "index.html"):
+        assert title in text_of(reported / name)
+        assert title not in text_of(root / "reports" / name)
 
 
 def test_a_studys_page_shows_what_the_studies_lacked(reported):

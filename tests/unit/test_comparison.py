@@ -69,6 +69,19 @@ def test_a_lower_loss_ranks_first():
     assert comparison.summary(one, table, "test")["ranked"] == ["b", "a"]
 
 
+def test_effects_of_the_factors_stand_beside_the_tests_where_there_are_two_factors():
+    factors = {"model": ["x", "y"], "budget": ["study", "equal"]}
+    two = grid(factors, ["x", "y"], seeds=(0,), metric="bits_per_byte", model=None, reference="x-study")
+    bits = {"x-study": 1.0, "x-equal": 1.5, "y-study": 2.0, "y-equal": 3.0, "x": 4.0, "y": 5.0}
+    found = comparison.summary(two, {name: scored(two, name, np.full((1, 4), mean)) for name, mean in bits.items()}, "test")["effects"]
+    assert [(row["factors"], row["levels"], row["against"]) for row in found] == [
+        (["model"], ["y"], ["x"]), (["budget"], ["equal"], ["study"]), (["model", "budget"], ["y", "equal"], ["x", "study"]),
+    ]  # fmt: skip
+    assert [row["difference"] for row in found] == pytest.approx([1.25, 0.75, 0.5])
+    one = grid({"method": ["x", "y"]}, [], seeds=(0,), reference="x")
+    assert "effects" not in comparison.summary(one, {name: scored(one, name, np.ones((1, 4))) for name in "xy"}, "test")
+
+
 def test_a_metric_that_no_example_has_is_refused_with_what_is_allowed():
     with pytest.raises(UserError, match=r"studies\.s\.primary_metric(.|\n)*token_f1(.|\n)*accuracy"):
         comparison.primary_scores(grid({"method": ["a"]}, [], metric="token_f1"), {"accuracy": np.ones((1, 2))})
