@@ -8,7 +8,7 @@ from typing import Any
 
 from ftbench import figures
 from ftbench.report_data import Study, first
-from ftbench.tables import Block, Figure, Heading, Paragraph, Table, count, number, percent, with_interval
+from ftbench.tables import Block, Figure, Heading, Paragraph, Table, count, number, percent, points, with_interval
 from ftbench.text import LABELS
 
 READINGS = {  # of comparison.json's `readings`, as a reader asks for them
@@ -108,7 +108,12 @@ def written(study: Study) -> list[Block]:
         return []
     headers = ["name", "wording", "accuracy by likelihood", "accuracy when writing", "answers that are no label"]
     caption = study.caption("Labels scored by likelihood against labels written freely, wording by wording")
-    return [Heading("Written answers", 2), Table(caption, headers, rows)]
+    blocks: list[Block] = [Heading("Wordings and written answers", 2), Table(caption, headers, rows)]
+    spreads = {
+        name: [wording["accuracy"] for wording in wordings] for name, wordings in study.comparison["wordings"].items() if len(wordings) > 1
+    }
+    said = [f"{points(max(found) - min(found))} points for `{name}`" for name, found in spreads.items()]
+    return [*blocks, Paragraph(f"From the worst wording to the best: {', '.join(said)}.")] if said else blocks
 
 
 def _written(scored: Mapping[str, Any], one: Mapping[str, Any]) -> list[str]:
