@@ -18,14 +18,12 @@ Example: python stages/baseline.py --study snli --baseline zero_shot
 from __future__ import annotations
 
 import argparse
-import random
 from typing import Any
 
 from ftbench import answers, baselines, bases, evaluation, evaluation_nli, grid, params, scores, seeds, stage
 from ftbench.errors import Problem, UserError, nearest
 from ftbench.evaluation import Columns
 from ftbench.evaluation_nli import Judged
-from ftbench.schema import Prompts
 
 SEED = 0
 
@@ -73,9 +71,9 @@ def classify(arguments: argparse.Namespace, raw: grid.Raw) -> None:
             judge, freely = prompted(arguments, raw)
         with evaluation.timed(cost):
             judged = {split: (pairs, judge(pairs)) for split, pairs in splits.items()}
-        if freely:
-            judged = {split: (pairs, freely(pairs, one)) for split, (pairs, one) in judged.items()}
-        judged |= {split: (pairs, judge(pairs)) for split, pairs in besides.items()}
+    if freely:
+        judged = {split: (pairs, freely(pairs, one)) for split, (pairs, one) in judged.items()}
+    judged |= {split: (pairs, judge(pairs)) for split, pairs in besides.items()}
     evaluation_nli.write_nli(arguments.predictions, arguments.scores, SEED, judged)
     finish(arguments, cost, sum(len(pairs["id"]) for pairs in splits.values()))
 
@@ -118,7 +116,8 @@ def prompted(arguments: argparse.Namespace, raw: grid.Raw) -> tuple[Any, Any]:
     """
     text, batch_size = grid.text(raw, arguments.study), grid.evaluation(raw, arguments.study).per_device_eval_batch_size
     prompts = grid.prompts(raw, arguments.study, arguments.baseline)
-    examples = solved_pairs(arguments, prompts) if prompts.num_examples else []
+    train = evaluation.read_split(arguments.data, "train") if prompts.num_examples else {}
+    examples = baselines.solved_pairs(train, prompts.num_examples, seeds.derive(prompts.seed, arguments.study, "examples"))
     model, tokenizer = decoder(arguments)
 
     def judge(pairs: Columns) -> Judged:
@@ -139,13 +138,6 @@ def prompted(arguments: argparse.Namespace, raw: grid.Raw) -> tuple[Any, Any]:
         return judged.with_figures(wordings=wordings)
 
     return judge, freely
-
-
-def solved_pairs(arguments: argparse.Namespace, prompts: Prompts) -> list[tuple[str, str, int]]:
-    """Pairs of train with their labels, drawn by the seed of the prompts."""
-    train = evaluation.read_split(arguments.data, "train")
-    drawn = random.Random(seeds.derive(prompts.seed, arguments.study, "examples")).sample(range(len(train["id"])), prompts.num_examples)
-    return [(train["premise"][k], train["hypothesis"][k], train["label"][k]) for k in drawn]
 
 
 def decoder(arguments: argparse.Namespace) -> tuple[Any, Any]:

@@ -35,11 +35,11 @@ def main(arguments: argparse.Namespace) -> None:
         model, tokenizer = models.load_arm(arguments.model, arguments.base)
         with evaluation.timed(cost):
             judged = {split: (pairs, judge(pairs)) for split, pairs in splits.items()}
-        if arm["kind"] == "label":
-            for split, (pairs, one) in judged.items():
-                freely = evaluation_nli.written(model, tokenizer, pairs, text, batch_size)
-                judged[split] = pairs, one.with_figures(written=freely)
-        judged |= {split: (pairs, judge(pairs)) for split, pairs in besides.items()}
+    if arm["kind"] == "label":
+        for split, (pairs, one) in judged.items():
+            freely = evaluation_nli.written(model, tokenizer, pairs, text, batch_size)
+            judged[split] = pairs, one.with_figures(written=freely)
+    judged |= {split: (pairs, judge(pairs)) for split, pairs in besides.items()}
     evaluation_nli.write_nli(arguments.predictions, arguments.scores, arguments.seed, judged)
     num_examples = sum(len(pairs["id"]) for pairs in splits.values())
     evaluation.write_cost(arguments.cost, cost, arguments.study, arguments.arm, arguments.seed, arm["model"], num_examples)

@@ -6,6 +6,7 @@ the pair: n-grams of the hypothesis, of the premise, of both side by side, or ho
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -31,6 +32,12 @@ def majority(train_labels: Sequence[int], num_examples: int) -> np.ndarray:
     """Log-probabilities [num_examples, 3]: train's label shares, each label counted once too often, so that none is impossible."""
     counts = np.bincount(np.asarray(train_labels, dtype=int), minlength=len(LABELS)) + 1
     return np.tile(np.log(counts / counts.sum()), (num_examples, 1))
+
+
+def solved_pairs(train: Mapping[str, Sequence[Any]], num_pairs: int, seed: int) -> list[tuple[str, str, int]]:
+    """Pairs of train with their labels, as examples in a prompt: `num_pairs` of them, drawn by `seed`."""
+    drawn = random.Random(seed).sample(range(len(train["id"])), num_pairs) if num_pairs else []
+    return [(train["premise"][k], train["hypothesis"][k], train["label"][k]) for k in drawn]
 
 
 def fit_shallow(

@@ -64,6 +64,7 @@ def _predict(arguments: argparse.Namespace) -> None:
     if given not in (list(one), list(many)):
         allowed = "--premise and --hypothesis, or --file and --out"
         raise UserError(Problem("options", ", ".join(given) or "neither a pair nor a file of pairs", allowed))
+    os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's client is imported, which is later
     from ftbench import predict
 
     place = (arguments.model, arguments.base)

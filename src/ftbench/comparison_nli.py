@@ -28,8 +28,10 @@ def compare(grid: Grid) -> tuple[dict[str, Any], dict[str, Any]]:
     everything = {row.name: predictions.read(grid.report, row, shared, ("predicted", *LOG_PROBABILITIES)) for row in grid.rows}
     elsewhere = {name: {split: one for split, one in found.items() if "/" in split} for name, found in everything.items()}
     common = {name: {split: one for split, one in found.items() if "/" not in split} for name, found in everything.items()}
-    comparison.refuse_other_examples(grid, common, ("example_hash", "gold"))
-    comparison.refuse_other_prompts(grid, common)
+    trained = [row for row in grid.rows if row.trained]
+    for rows, shown in ((grid.rows, common), (trained, elsewhere)):
+        comparison.refuse_other_examples(dataclasses.replace(grid, rows=rows), shown, ("example_hash", "gold"))
+        comparison.refuse_other_prompts(dataclasses.replace(grid, rows=rows), shown)
     read = {name: {split: one for split, one in found.items() if split in predictions.TESTS} for name, found in common.items()}
     scores = {row.name: _nli_scores(grid, row, everything[row.name]) for row in grid.rows}
     splits = list(read[grid.rows[0].name])
@@ -44,7 +46,7 @@ def compare(grid: Grid) -> tuple[dict[str, Any], dict[str, Any]]:
             right = one.by_seed["predicted"] == one.columns["gold"]
             accuracy = statistics.interval(right)
             means = comparison.mean_scores([seed[name] for seed in scores[row.name]], ("macro_f1", "nll", "brier", "ece"))
-            after = comparison.mean_scores([seed[name]["scaled"] for seed in scores[row.name]], ("nll", "ece"))
+            after = comparison.mean_scores([seed[name]["scaled"] for seed in scores[row.name]], ("nll", "brier", "ece"))
             means |= {f"{metric}_scaled": value for metric, value in after.items()}
             here = {"accuracy": accuracy.mean, "accuracy_ci_low": accuracy.low, "accuracy_ci_high": accuracy.high, **means, "n": len(one)}
             found |= {f"{key}{suffix}": value for key, value in here.items()}
@@ -58,7 +60,7 @@ def compare(grid: Grid) -> tuple[dict[str, Any], dict[str, Any]]:
         "per_class": {row.name: _per_class([seed[split]["per_class"] for seed in scores[row.name]]) for row in grid.rows},
         "by_genre": {name: _by_group(read, name, "genre") for name in splits},
         "by_phenomenon": {name: _by_group(read, name, "phenomenon") for name in splits},
-        "calibration": {row.name: _calibration(scores[row.name], read[row.name][split], split) for row in grid.rows},
+        "calibration": {row.name: _calibration(grid, row, scores[row.name], common[row.name], split) for row in grid.rows},
         "transfer": _transfer(elsewhere),
         "agreement": {name: cases.agreement(one.said, one.right) for name, one in scored.items()},
         "probes": _probes(common),
@@ -81,12 +83,19 @@ def _written(seeds: Sequence[Mapping[str, Any]], split: str) -> dict[str, float]
     return comparison.mean_scores([seed[split]["written"] for seed in seeds], ("accuracy", "num_invalid", "n"))
 
 
-def _calibration(seeds: Sequence[Mapping[str, Any]], one: Predictions, split: str) -> dict[str, Any]:
-    """Means over seeds before and after temperature scaling; the bins hold the pairs of all seeds."""
+def _calibration(grid: Grid, row: Entry, seeds: Sequence[Mapping[str, Any]], read: Mapping[str, Predictions], split: str) -> dict[str, Any]:
+    """Means over seeds before and after temperature scaling; the bins hold the pairs of all seeds.
+
+    Raises UserError where a temperature is not the one that the predictions of validation give.
+    """
     names = ("nll", "brier", "ece")
-    by_seed = np.stack([one.by_seed[name] for name in LOG_PROBABILITIES], axis=2).astype(np.float64)
+    by_seed, held_out = (_log_probabilities(read[name]) for name in (split, predictions.VALIDATION))
     temperatures = [seed[split]["scaled"]["temperature"] for seed in seeds]
-    gold = np.tile(one.columns["gold"].astype(int), len(by_seed))
+    for stem, table, stated in zip(row.stems(), held_out, temperatures, strict=True):
+        again = calibration.temperature(table, read[predictions.VALIDATION].columns["gold"])
+        path = grid.report / "scores" / f"{stem}.json"
+        predictions.refuse_edited(path, f"{split}.scaled", {f"{split}.scaled": {"temperature": stated}}, {"temperature": again})
+    gold = np.tile(read[split].columns["gold"].astype(int), len(by_seed))
     scaled = [calibration.scaled(table, by) for table, by in zip(by_seed, temperatures, strict=True)]
     return {
         "temperature": temperatures,
@@ -97,12 +106,18 @@ def _calibration(seeds: Sequence[Mapping[str, Any]], one: Predictions, split: st
     }
 
 
+def _log_probabilities(one: Predictions) -> NDArray[np.float64]:
+    return np.stack([one.by_seed[name] for name in LOG_PROBABILITIES], axis=2).astype(np.float64)
+
+
 def _transfer(elsewhere: Mapping[str, Mapping[str, Predictions]]) -> dict[str, dict[str, Any]]:
-    """{other data set's split: {arm: accuracy with interval}}."""
+    """{other data set's split: {arm: accuracy with interval}}, and under `majority` that of its own commonest label."""
     found: dict[str, dict[str, Any]] = {}
     for name, splits in elsewhere.items():
         for split, one in splits.items():
-            found.setdefault(split, {})[name] = comparison.interval_of(one.by_seed["predicted"] == one.columns["gold"])
+            gold = one.columns["gold"].astype(int)
+            here = found.setdefault(split, {"majority": comparison.interval_of(gold == np.bincount(gold).argmax())})
+            here[name] = comparison.interval_of(one.by_seed["predicted"] == gold)
     return found
 
 
@@ -131,7 +146,7 @@ def _nli_scores(grid: Grid, row: Entry, read: Mapping[str, Predictions]) -> list
 def _scored_pairs(grid: Grid, row: Entry, one: Predictions) -> Scored:
     gold, said = one.columns["gold"], one.by_seed["predicted"]
     right = said == gold
-    log_probabilities = np.stack([one.by_seed[name] for name in LOG_PROBABILITIES], axis=2).astype(np.float64)
+    log_probabilities = _log_probabilities(one)
     target = np.arange(len(LABELS)) == gold[:, None]
     by_metric = {
         "accuracy": right.astype(np.float64),

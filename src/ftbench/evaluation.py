@@ -11,6 +11,7 @@ from typing import Any
 
 from ftbench import files, stage
 from ftbench.errors import Problem, UserError
+from ftbench.predictions import TESTS
 
 Columns = dict[str, list[Any]]
 
@@ -73,7 +74,7 @@ def write_cost(path: Path, cost: Mapping[str, Any], study: str, arm: str, seed: 
 
 def test_splits(data: Path) -> list[str]:
     """The test splits that a data set has: test, or test_matched and test_mismatched. Raises UserError if it has none."""
-    found = [split for split in ("test", "test_matched", "test_mismatched") if (data / f"{split}.parquet").exists()]
+    found = [split for split in TESTS if (data / f"{split}.parquet").exists()]
     if not found:
         mend = f"run `dvc repro prepare@{data.name}`, which writes it"
         raise UserError(

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from ftbench import calibration, files, probes, scores, text
+from ftbench.errors import Problem, UserError
 from ftbench.evaluation import Columns, read_split, test_splits
+from ftbench.predictions import TESTS, VALIDATION
 from ftbench.schema import Text
 
-VALIDATION = "validation"
 PAIR_KINDS = ("encoder_head", "decoder_head", "label")  # the kinds of arms that judge sentence pairs
 
 
@@ -33,16 +34,25 @@ class Judged:
 def besides(data: Path, transfer: Sequence[Path] = ()) -> dict[str, Columns]:
     """What is judged beside the test splits: the pairs of validation, the fixed probes, and the test splits of other data sets.
 
-    The last are named `<data set>/<split>`.
+    The last are named `<data set>/<split>`. Raises UserError for two data sets of one name, and for one that is not of pairs.
     """
-    elsewhere = {f"{folder.name}/{split}": read_split(folder, split) for folder in transfer for split in test_splits(folder)}
+    elsewhere: dict[str, Columns] = {}
+    for folder in transfer:
+        for split in test_splits(folder):
+            columns, name = read_split(folder, split), f"{folder.name}/{split}"
+            if name in elsewhere or folder.name == data.name:
+                raise UserError(Problem(f"--transfer {folder}", "a data set whose name is taken", "folders of other names", "rename it"))
+            if lacking := [column for column in ("premise", "hypothesis", "label", "genre", "phenomenon") if column not in columns]:
+                found = f"no column {', '.join(lacking)}"
+                raise UserError(Problem(f"--transfer {folder}: {split}", found, "a data set of pairs", "name one that `prepare` wrote"))
+            elsewhere[name] = columns
     return {VALIDATION: read_split(data, VALIDATION), probes.SPLIT: probes.columns(), **elsewhere}
 
 
 def write_nli(predictions: Path, scores_path: Path, seed: int, splits: Mapping[str, tuple[Columns, Judged]]) -> None:
     """Write the predictions of all splits as one Parquet file, and their scores as JSON, both worked out from float32.
 
-    Where validation is among the splits, every other but the probes has its scores after temperature scaling too, under `scaled`.
+    Where validation is among the splits, the tests have their scores after temperature scaling too, under `scaled`.
     """
     import pyarrow as pa
 
@@ -74,7 +84,7 @@ def write_nli(predictions: Path, scores_path: Path, seed: int, splits: Mapping[s
             )
         )
         figures[split] = {**scores.nli(columns["label"], log_probabilities, columns["genre"], columns["phenomenon"]), **judged.figures}
-        if by is not None and split not in (VALIDATION, probes.SPLIT):
+        if by is not None and split in TESTS:
             after = scores.classification(columns["label"], calibration.scaled(log_probabilities, by))
             figures[split]["scaled"] = {"temperature": by, **{name: after[name] for name in ("nll", "brier", "ece")}}
     files.write_parquet(predictions, pa.concat_tables(tables))

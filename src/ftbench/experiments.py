@@ -16,7 +16,7 @@ import psutil
 from ftbench.errors import Problem, UserError
 
 WORKERS = Path(".dvc/tmp/exps/celery")  # where DVC notes the processes that work through its queue
-PATIENCE = 30  # seconds that workers have to start, and to end
+PATIENCE = 60  # seconds that workers have to start, and to end
 
 
 class DvcError(Exception):
@@ -90,8 +90,11 @@ def remove(names: Sequence[str]) -> None:
         dvc("exp", "remove", *ours)
 
 
-def run_all(jobs: int, log: Path, heard: Callable[[str], None]) -> None:
-    """Run the queue, `jobs` experiments at once. What they print goes to `log`, and to `heard` line by line."""
+def run_all(jobs: int, log: Path, heard: Callable[[str], None]) -> bool:
+    """Run the queue, `jobs` experiments at once. What they print goes to `log`, and to `heard` line by line.
+
+    False if no worker ran for PATIENCE seconds while DVC still waited for one.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as out, log.open(encoding="utf-8", errors="replace") as printed:
         process = _started(("exp", "run", "--run-all", "--jobs", str(jobs)), out)
@@ -103,8 +106,10 @@ def run_all(jobs: int, log: Path, heard: Callable[[str], None]) -> None:
                 for line in lines:
                     heard(line)
                 alive = time.monotonic() if workers() else alive
-                if ended or time.monotonic() - alive > PATIENCE:  # DVC waits for ever for an experiment whose worker died
-                    return
+                if ended:
+                    return True
+                if time.monotonic() - alive > PATIENCE:  # DVC waits for ever for an experiment whose worker died
+                    return False
                 time.sleep(0.3)
         finally:
             process.terminate()  # it only follows the workers
@@ -124,12 +129,12 @@ def workers() -> list[psutil.Process]:
 
 def stop(names: Sequence[str]) -> None:
     """End the workers: nothing more starts, what runs is interrupted as by Ctrl-C, and what does not end in time is killed."""
-    there = workers()
-    if not there:
-        return
     now = states()
     if queued := [name for name in names if now.get(name) == "Queued"]:
         dvc("queue", "remove", *queued)
+    there = workers()
+    if not there:
+        return
     for name in (name for name in names if now.get(name) == "Running"):
         with contextlib.suppress(DvcError):  # it ended meanwhile
             dvc("queue", "kill", name)

@@ -5,7 +5,6 @@ The predictions are the evaluation's own: its functions encode, judge and round.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,8 +19,6 @@ from ftbench import bases, checks, evaluation_nli, files, pair_files, params, pr
 from ftbench.errors import Problem, UserError
 from ftbench.tables import count, inert, percent
 from ftbench.text import LABELS
-
-os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's client is imported, which is later
 
 BASES = Path("models/base")
 BATCHES = 8  # a chunk is so many batches: sorted by length, it needs little padding, and progress comes often

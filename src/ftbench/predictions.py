@@ -17,7 +17,8 @@ from ftbench.text import LABELS
 
 TOLERANCE = 1e-6  # between a score and the same score worked out again: sums in another order
 FIRST_SPLITS = ("test", "test_matched")
-TESTS = (*FIRST_SPLITS, "test_mismatched")  # of the study's own data set
+TESTS = (*FIRST_SPLITS, "test_mismatched")  # of a study's own data set; those of another are named `<data set>/<split>`
+VALIDATION = "validation"
 Rows = NDArray[Any]
 
 

@@ -19,7 +19,7 @@ from ftbench.tables import (
 )
 from ftbench.text import LABELS
 
-SEEN = ("genre", "overlap", "negation", "numbers", "length")
+SEEN = ("overlap", "negation", "numbers", "length")
 
 
 def confusion(study: Study) -> list[Block]:
@@ -108,7 +108,7 @@ def failures(study: Study) -> list[Block]:
 
 
 def _examples(study: Study, arm: str, one: Mapping[str, Any]) -> list[Block]:
-    known = [by for by in ("label", "phenomenon", "kind") if by in one["by"]]
+    known = [by for by in ("label", "genre", "phenomenon", "kind") if by in one["by"]]
     seen = [] if "phenomenon" in known else [by for by in SEEN if by in one["by"]]  # in real pairs, whose phenomenon nobody knows
     rows = [
         [by, value, count(cells["n"]), *[number(cells[kind], 1) for kind in ("corrected", "introduced", "persistent")]]

@@ -40,6 +40,7 @@ def shifts(study: Study) -> list[Block]:
     if several:
         rows = [[name, *[percent(agreement[name][key]) for key in ("same_label", "all_right", "all_wrong")]] for name in several]
         caption = study.caption("How far an arm's seeds agree, as shares of the examples")
+        blocks.append(Heading("Agreement of seeds", 3 if arms else 2))
         blocks.append(Table(caption, ["arm", "all seeds say the same", "right at every seed", "wrong at every seed"], rows))
     return blocks
 
@@ -51,7 +52,7 @@ def _reading(found: Mapping[str, float] | None) -> str:
 def _change(found: Mapping[str, float] | None) -> str:
     if found is None:
         return "–"
-    value, low, high = (f"{100 * found[key]:+.1f}".replace("-", "−") for key in ("value", "low", "high"))
+    value, low, high = (points(found[key]) for key in ("value", "low", "high"))
     return f"{value} ({low} to {high})"
 
 
@@ -88,13 +89,20 @@ def transfer(study: Study) -> list[Block]:
     if not found:
         return []
     rows = [
-        [name, with_interval("accuracy", study.entries[name]), *[with_interval("accuracy", by_arm[name]) for by_arm in found.values()]]
+        [name, _own_accuracy(study, name), *[with_interval("accuracy", by_arm[name]) for by_arm in found.values()]]
         for name in study.order()
         if name in first(found)
     ]
+    if "majority" not in study.entries:
+        rows.append(["majority", "–", *[with_interval("accuracy", by_arm["majority"]) for by_arm in found.values()]])
     headers = ["arm", f"its own, {study.comparison['split']}", *[f"{split} (n {count(first(one)['n'])})" for split, one in found.items()]]
     caption = study.caption("Accuracy on test pairs of other data sets, with 95 % intervals")
     return [Heading("Transfer", 2), Table(caption, headers, rows)]
+
+
+def _own_accuracy(study: Study, name: str) -> str:
+    found = study.metrics[name]
+    return with_interval("accuracy", {"mean": found["accuracy"], "low": found["accuracy_ci_low"], "high": found["accuracy_ci_high"]})
 
 
 def written(study: Study) -> list[Block]:
@@ -102,8 +110,8 @@ def written(study: Study) -> list[Block]:
     rows = []
     for name, wordings in study.comparison["wordings"].items():
         for wording in wordings:
-            rows.append([name, wording["template"], *_written(wording, wording["written"])])
-    rows += [[name, "the study's", *_written(study.entries[name], one)] for name, one in study.comparison["written"].items()]
+            rows.append([name, wording["template"], *_written(wording["accuracy"], wording["written"])])
+    rows += [[name, "the study's", *_written(study.metrics[name]["accuracy"], one)] for name, one in study.comparison["written"].items()]
     if not rows:
         return []
     headers = ["name", "wording", "accuracy by likelihood", "accuracy when writing", "answers that are no label"]
@@ -112,13 +120,12 @@ def written(study: Study) -> list[Block]:
     spreads = {
         name: [wording["accuracy"] for wording in wordings] for name, wordings in study.comparison["wordings"].items() if len(wordings) > 1
     }
-    said = [f"{points(max(found) - min(found))} points for `{name}`" for name, found in spreads.items()]
+    said = [f"{points(max(found) - min(found)).removeprefix('+')} points for `{name}`" for name, found in spreads.items()]
     return [*blocks, Paragraph(f"From the worst wording to the best: {', '.join(said)}.")] if said else blocks
 
 
-def _written(scored: Mapping[str, Any], one: Mapping[str, Any]) -> list[str]:
-    likelihood = percent(scored.get("accuracy", scored.get("mean", 0.0)))
-    return [likelihood, percent(one["accuracy"]), f"{number(one['num_invalid'], 0)} of {count(one['n'])}"]
+def _written(accuracy: float, one: Mapping[str, Any]) -> list[str]:
+    return [percent(accuracy), percent(one["accuracy"]), f"{number(one['num_invalid'], 0)} of {count(one['n'])}"]
 
 
 def probes(study: Study) -> list[Block]:
@@ -131,7 +138,7 @@ def probes(study: Study) -> list[Block]:
     ]
     headers = ["pair", "premise", "hypothesis", "gold", "the report's case", "before", "after"]
     caption = "Six pairs of the first SNLI report, and what its model answered before and after. Scale of that report: full size."
-    rows = [[name, *[_said(labels, pair["gold"]) for labels, pair in zip(said, pairs, strict=True)]] for name, said in _ordered(study)]
+    rows = [[name, *[_said(*one) for one in zip(found["said"][name], pairs, strict=True)]] for name in study.order()]
     answers = study.caption("What each arm and baseline says to them, with the number of seeds that say so; ✓: the gold label")
     return [
         Heading("Six pairs of the report", 2),
@@ -141,11 +148,11 @@ def probes(study: Study) -> list[Block]:
     ]
 
 
-def _ordered(study: Study) -> list[tuple[str, Sequence[Sequence[str]]]]:
-    return [(name, study.comparison["probes"]["said"][name]) for name in study.order()]
+def _said(labels: Sequence[str], pair: Mapping[str, Any]) -> str:
+    """`neutral ✓ 2/3, entailment 1/3`: each label with the number of seeds that say it, where there are several."""
 
+    def one(label: str, times: int) -> str:
+        right = " ✓" if label == pair["gold"] else ""
+        return f"{label}{right}" + (f" {times}/{len(labels)}" if len(labels) > 1 else "")
 
-def _said(labels: Sequence[str], gold: str) -> str:
-    counted = Counter(labels).most_common()
-    parts = [f"{label}{' ✓' if label == gold else ''}{f' {times}/{len(labels)}' if len(labels) > 1 else ''}" for label, times in counted]
-    return ", ".join(parts)
+    return ", ".join(one(label, times) for label, times in Counter(labels).most_common())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ftbench import rules_cost
@@ -91,9 +92,7 @@ def quantised_equals_unquantised(evidence: Evidence, claim: Mapping[str, Any]) -
     ratio = rules_cost.memory(evidence, "snli", "qkv-nf4") / rules_cost.memory(evidence, "snli", "qkv-unquantised")
     verdict = CONTRADICTED if outside or ratio >= 1 else HOLDS if within else UNDECIDED
     judged = of_test(verdict, found, "snli", f"`qkv-nf4` minus `qkv-unquantised`, against ±{CLOSE}; {ratio:.2f} of the memory at full size")
-    return Judgement(
-        judged.verdict, judged.because, judged.ours, judged.low, judged.high, (*judged.evidence, "reports/accounting.json#scales")
-    )
+    return replace(judged, evidence=(*judged.evidence, "reports/accounting.json#scales"))
 
 
 def first_token_head(evidence: Evidence, claim: Mapping[str, Any]) -> Judgement:
@@ -103,7 +102,8 @@ def first_token_head(evidence: Evidence, claim: Mapping[str, Any]) -> Judgement:
     constant = set(evidence.get("comparison", "multinli_llm", "agreement", arm, "num_labels")) == {1}
     verdict = CONTRADICTED if constant or found["high"] < USELESS else HOLDS if beyond(found) > 0 else UNDECIDED
     said = "it gives every pair the same answer" if constant else f"against {USELESS}"
-    return of_test(verdict, found, "multinli_llm", f"`{arm}` minus `majority`; {said}")
+    judged = of_test(verdict, found, "multinli_llm", f"`{arm}` minus `majority`; {said}")
+    return replace(judged, evidence=(*judged.evidence, *where("multinli_llm", f"comparison.json#agreement.{arm}")))
 
 
 def chance(evidence: Evidence, claim: Mapping[str, Any]) -> Judgement:

@@ -117,14 +117,18 @@ def test_every_bot_answers_far_better_than_its_base():
 def test_the_sweeps_in_git_are_those_of_params_and_of_the_trainings_that_are_in_git():
     """Otherwise `ftbench sweep` has to run again: the curves of the arms are those of the value that params.yaml has now."""
     raw = params.read(closure.ROOT / "params.yaml")
-    for path in REPORTS.glob("*/sweeps/*.json"):
+    paths = {path.stem: path for path in REPORTS.glob("*/sweeps/*.json")}
+    assert sorted(paths) == sorted(sweep_settings.named(raw)) == ["learning_rate"]
+    for path in paths.values():
         found, asked = files.read_json(path), sweep_settings.find(raw, path.stem)
+        assert not found["failed"], path
         assert [found[key] for key in ("study", "parameter", "metric", "seeds", "values")] == [
             asked.study, asked.parameter, asked.metric, asked.seeds, asked.values,
         ], path  # fmt: skip
         assert list(found["arms"]) == sorted(asked.arms), path
         for arm, one in found["arms"].items():
             assert one["current"] == params.find(raw, *one["key"].split(".")), (path, arm)
+            assert one["best_is_current"], (path, arm)  # params.yaml says that each method's own rate was chosen so
             ends = {
                 seed: rows[-1]["eval_loss"] for seed, rows in curves.by_seed(curves.read(path.parents[1] / f"curves/{arm}.csv")).items()
             }

@@ -14,7 +14,20 @@ import pytest
 from ftbench import files
 
 REPOSITORY = Path(__file__).parents[2]
-METRICS = {"accuracy", "accuracy_ci_low", "accuracy_ci_high", "macro_f1", "nll", "brier", "ece", "nll_scaled", "ece_scaled", "n", "seeds"}
+METRICS = {
+    "accuracy",
+    "accuracy_ci_low",
+    "accuracy_ci_high",
+    "macro_f1",
+    "nll",
+    "brier",
+    "ece",
+    "nll_scaled",
+    "brier_scaled",
+    "ece_scaled",
+    "n",
+    "seeds",
+}
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +139,8 @@ def test_calibration_is_before_and_after_scaling_with_bins_that_hold_every_pair_
 def test_transfer_holds_the_arms_alone_and_probes_hold_everybody(compared):
     comparison = read(compared, "comparison.json")
     assert list(comparison["transfer"]) == ["multinli/test_matched"]
-    assert sorted(comparison["transfer"]["multinli/test_matched"]) == ["qkv-nf4", "qkv-unquantised"]
+    assert sorted(comparison["transfer"]["multinli/test_matched"]) == ["majority", "qkv-nf4", "qkv-unquantised"]
+    assert comparison["transfer"]["multinli/test_matched"]["majority"]["mean"] == pytest.approx(1 / 3)
     assert comparison["transfer"]["multinli/test_matched"]["qkv-nf4"]["n"] == 60
     assert [pair["gold"] for pair in comparison["probes"]["pairs"]] == ["neutral"] * 2 + ["contradiction"] * 2 + ["neutral"] * 2
     said = comparison["probes"]["said"]
@@ -258,6 +272,27 @@ def test_a_score_edited_by_hand_is_found_out(root):
     done = compare(root)
     assert done.returncode == 2
     assert "qkv-nf4-2.json: test.nll" in done.stderr
+
+
+def test_a_temperature_edited_by_hand_is_found_out(root):
+    path = root / "reports/snli/scores/qkv-nf4-1.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["test"]["scaled"]["temperature"] *= 1.01
+    path.write_text(json.dumps(content), encoding="utf-8")
+    done = compare(root)
+    assert done.returncode == 2
+    assert "qkv-nf4-1.json: test.scaled.temperature" in done.stderr
+
+
+def test_arms_that_were_tested_on_other_pairs_elsewhere_do_not_stand_side_by_side(root):
+    path = root / "reports/snli/predictions/qkv-unquantised-0.parquet"
+    table = files.read_parquet(path)
+    elsewhere = np.array([split == "multinli/test_matched" for split in table["split"].to_pylist()])
+    files.write_parquet(path, table.filter(~elsewhere))
+    done = compare(root)
+    assert done.returncode == 2
+    assert "qkv-unquantised" in done.stderr
+    assert done.stderr.count("multinli/test_matched") >= 1
 
 
 def test_data_that_changed_since_the_evaluation_is_refused(root):

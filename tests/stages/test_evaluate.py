@@ -6,6 +6,7 @@ import os
 import runpy
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 import tiny_arms
 from tiny_arms import ARCHITECTURES, STAGES, WORDINGS, Base, evaluate, of_splits, outputs
 
-from ftbench import calibration, files
+from ftbench import calibration, evaluation_nli, files
 from ftbench.questions import QUESTIONS
 from ftbench.text import LABELS, example_hash, prompt_hash
 
@@ -157,6 +158,22 @@ def test_an_arm_is_scored_on_the_test_splits_of_other_data_sets_too_and_only_its
     assert files.read_json(root / "out/moved-cost.json")["num_examples"] == scores["test"]["n"]
 
 
+def test_the_cost_of_an_evaluation_ends_with_the_test_pairs(
+    root: Path, arm: Callable[..., Path], tiny_base: Base, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge, clock, late = evaluation_nli.judge, time.perf_counter, [0.0]
+
+    def an_hour_for_the_probes(described: Any, model: Any, tokenizer: Any, pairs: dict[str, Any], *others: Any) -> Any:
+        late[0] += 3600 if "probe-1" in pairs["id"] else 0
+        return judge(described, model, tokenizer, pairs, *others)
+
+    monkeypatch.setattr(time, "perf_counter", lambda: clock() + late[0])
+    monkeypatch.setattr(evaluation_nli, "judge", an_hour_for_the_probes)
+    run(evaluate("encoder", "one", arm("encoder"), tiny_base("roberta"), "timed"))
+    assert late == [3600]
+    assert files.read_json(root / "out/timed-cost.json")["seconds"]["total"] < 3600
+
+
 def test_the_temperature_makes_validation_likeliest_and_leaves_predictions_alone(
     root: Path, arm: Callable[..., Path], tiny_base: Base, run: Callable[..., Any]
 ) -> None:
@@ -173,14 +190,32 @@ def test_the_temperature_makes_validation_likeliest_and_leaves_predictions_alone
     assert loss(temperature) <= min(loss(float(by)) for by in others) + 1e-6
 
 
-def test_a_data_set_without_validation_pairs_or_without_a_test_is_named(
-    root: Path, arm: Callable[..., Path], tiny_base: Base, tmp_path: Path
+@pytest.mark.parametrize(
+    ("transfer", "said"),
+    [
+        (["empty"], "no test split"),
+        (["data/instructions"], "no column premise, hypothesis, label"),
+        (["data/pairs", "data/pairs"], "a data set whose name is taken"),
+        (["data/one"], "a data set whose name is taken"),
+    ],
+)
+def test_what_cannot_be_transferred_to_is_named_and_nothing_is_left(
+    transfer: list[str], said: str, root: Path, arm: Callable[..., Path], tiny_base: Base
 ) -> None:
-    (tmp_path / "empty").mkdir()
-    command = [*evaluate("encoder", "one", arm("encoder"), tiny_base("roberta"), "lost"), "--transfer", str(tmp_path / "empty")]
+    (root / "empty").mkdir(exist_ok=True)
+    command = [*evaluate("encoder", "one", arm("encoder"), tiny_base("roberta"), "lost"), "--transfer", *transfer]
     ran = in_a_process(root, command)
     assert ran.returncode == 2
-    assert "no test split" in ran.stderr
+    assert said in ran.stderr
+    assert not (root / "out/lost.parquet").exists()
+
+
+def test_a_data_set_without_validation_pairs_is_named(root: Path, arm: Callable[..., Path], tiny_base: Base) -> None:
+    table = files.read_parquet(root / "data/one/test.parquet")
+    files.write_parquet(root / "data/bare/test.parquet", table)
+    ran = in_a_process(root, evaluate("encoder", "bare", arm("encoder"), tiny_base("roberta"), "lost"))
+    assert ran.returncode == 2
+    assert "data/bare/validation.parquet" in ran.stderr
     assert not (root / "out/lost.parquet").exists()
 
 

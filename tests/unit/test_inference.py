@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from ftbench import adapters, bases, inference, models, text
+from ftbench import adapters, bases, evaluation_nli, inference, models, schema, text
 from ftbench.errors import UserError
 from ftbench.schema import PromptAdapter, Quantization
 
@@ -142,6 +142,38 @@ def test_an_answer_stops_at_the_end_of_sequence_and_says_so(tiny_base: Base) -> 
     always = -always
     model.lm_head.register_forward_hook(lambda module, inputs, output: output + always)
     assert [(answer.num_tokens, answer.stopped) for answer in inference.generate(model, tokenizer, features, 2, 5)] == [(5, False)] * 2
+
+
+def test_a_model_that_writes_freely_is_right_where_its_word_is_the_gold_label_and_invalid_where_it_is_no_label(tiny_base: Base) -> None:
+    base = tiny_base("phi")
+    model, tokenizer = models.load_decoder(base, None), bases.load_tokenizer(base)
+    settings = schema.Text(
+        max_length=64,
+        template="{premise} {hypothesis}\nRelation:",
+        labels=schema.Labels(entailment="yes", neutral="maybe", contradiction="no"),
+    )
+    pairs = {"premise": ["A man is sleeping.", "Two dogs", "A boy"], "hypothesis": ["A person is asleep.", "No dog", "A girl"]}
+    pairs |= {"label": [0, 2, 0]}
+
+    def always(word: str) -> torch.Tensor:
+        [[first, *_]] = text.answer_tokens(tokenizer, "Relation:", [word])
+        return 100 * torch.nn.functional.one_hot(torch.tensor(first), model.config.vocab_size).float()
+
+    wanted = {" yes": {"n": 3, "accuracy": 2 / 3, "num_invalid": 0}, " true": {"n": 3, "accuracy": 0.0, "num_invalid": 3}}
+    found = {}
+    for word in wanted:
+        forced, turn = always(word), []
+
+        def steer(module: Any, inputs: Any, output: torch.Tensor, forced: torch.Tensor = forced, turn: list[int] = turn) -> torch.Tensor:
+            turn.append(1)  # the word at the first step, then an end of sequence
+            ending = torch.zeros_like(forced)
+            ending[tokenizer.eos_token_id] = 100
+            return output + (forced if len(turn) % 2 else ending)
+
+        handle = model.lm_head.register_forward_hook(steer)
+        found[word] = evaluation_nli.written(model, tokenizer, pairs, settings, batch_size=3)
+        handle.remove()
+    assert found == {word: pytest.approx(one) for word, one in wanted.items()}
 
 
 @pytest.mark.parametrize("architecture", ["phi", "falcon"])
