@@ -126,7 +126,9 @@ def test_calibration_is_before_and_after_scaling_with_bins_that_hold_every_pair_
     assert set(found) == {"qkv-nf4", "qkv-unquantised", "majority", "hypothesis_only", "zero_shot"}
     one = found["qkv-nf4"]
     assert [len(one["temperature"]), len(found["majority"]["temperature"])] == [3, 1]
-    assert one["after"]["nll"] < one["before"]["nll"]
+    sure = found["majority"]  # 80 % sure and right once in three: the best it can say is a third each
+    assert sure["before"]["nll"] == pytest.approx(-(np.log(0.8) + 2 * np.log(0.1)) / 3)
+    assert sure["after"]["nll"] == pytest.approx(np.log(3), abs=0.01)
     for key in ("reliability_before", "reliability_after"):
         assert sum(part["share"] for part in one[key]) == pytest.approx(1)
     accuracy = read(compared, "comparison.json")["entries"]["qkv-nf4"]["mean"]
@@ -285,14 +287,15 @@ def test_a_temperature_edited_by_hand_is_found_out(root):
 
 
 def test_arms_that_were_tested_on_other_pairs_elsewhere_do_not_stand_side_by_side(root):
-    path = root / "reports/snli/predictions/qkv-unquantised-0.parquet"
-    table = files.read_parquet(path)
-    elsewhere = np.array([split == "multinli/test_matched" for split in table["split"].to_pylist()])
-    files.write_parquet(path, table.filter(~elsewhere))
+    for seed in range(3):
+        path = root / f"reports/snli/predictions/qkv-unquantised-{seed}.parquet"
+        table = files.read_parquet(path)
+        own = [split != "multinli/test_matched" for split in table["split"].to_pylist()]
+        files.write_parquet(path, table.filter(own))
     done = compare(root)
     assert done.returncode == 2
     assert "qkv-unquantised" in done.stderr
-    assert done.stderr.count("multinli/test_matched") >= 1
+    assert "multinli/test_matched" in done.stderr
 
 
 def test_data_that_changed_since_the_evaluation_is_refused(root):
