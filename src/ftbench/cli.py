@@ -86,6 +86,18 @@ def _sweep(arguments: argparse.Namespace) -> None:
         raise SystemExit(code)
 
 
+def _diff(arguments: argparse.Namespace) -> None:
+    from ftbench import diff
+    from ftbench.tables import inert
+
+    changes = diff.between(arguments.revision, arguments.to)
+    print(changes.page, end="")
+    if arguments.fail_on == diff.REGRESSION and changes.regressions:
+        for move in changes.regressions:
+            print(f"ftbench diff: worse beyond noise: {inert(move)}", file=sys.stderr)
+        raise SystemExit(3)
+
+
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -148,13 +160,27 @@ def parser() -> argparse.ArgumentParser:
     sweep.add_argument("--jobs", type=_count, default=_cores(), metavar="N", help="values at once (default: one per core)")
     sweep.add_argument("--keep", action="store_true", help="keep the experiments, which `dvc exp show` lists")
     sweep.set_defaults(run=_sweep)
+    diff = commands.add_parser(
+        "diff",
+        help="what moved against a revision of git, as Markdown for a pull request",
+        description="Compare the results that git keeps: scores, params, stages that ran, cost, failure cases, the ledger's verdicts. "
+        "Exits with 0, or with 3 where --fail-on finds something.",
+        allow_abbrev=False,
+    )
+    diff.add_argument("revision", nargs="?", default="HEAD", metavar="REV", help="what to compare with (default: HEAD)")
+    diff.add_argument("to", nargs="?", metavar="TO", help="the revision that is compared (default: the workspace)")
+    diff.add_argument("--fail-on", choices=["regression"], help="exit with 3 if a primary metric got worse beyond its intervals")
+    diff.set_defaults(run=_diff)
     for command in (check, pin, plan):
         command.add_argument("--params", type=Path, default=params.PATH, metavar="PATH", help="the file to read (default: params.yaml)")
     return main
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Run `ftbench`. Exits with 0, with 1 for the machine's faults and with 2, after one readable block, for a user's mistake."""
+    """Run `ftbench`. Exits with 0, with 1 for the machine's faults and with 2, after one readable block, for a user's mistake.
+
+    `diff --fail-on` exits with 3 where it finds what it looks for.
+    """
     arguments = parser().parse_args(words)
     try:
         arguments.run(arguments)
