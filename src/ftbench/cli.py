@@ -78,6 +78,33 @@ def _predict(arguments: argparse.Namespace) -> None:
         raise SystemExit(130) from None
 
 
+def _ask(arguments: argparse.Namespace) -> None:
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    from ftbench import asking, terminal
+
+    terminal.never_fail()
+    given = (arguments.question, arguments.input, arguments.max_new_tokens, arguments.compare)
+    try:
+        said, remarks = asking.once(arguments.model, arguments.base, *given)
+    except KeyboardInterrupt:
+        print("\nftbench ask: interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
+    print(said)
+    for remark in remarks:
+        print(f"ftbench ask: {remark}", file=sys.stderr)
+
+
+def _chat(arguments: argparse.Namespace) -> None:
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    from ftbench import chat
+
+    try:
+        chat.run(arguments.model, arguments.base, arguments.max_new_tokens, arguments.compare, arguments.questions)
+    except KeyboardInterrupt:
+        print("\nftbench chat: interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
 def _sweep(arguments: argparse.Namespace) -> None:
     from ftbench import sweep
 
@@ -155,6 +182,30 @@ def parser() -> argparse.ArgumentParser:
     predict.add_argument("--force", action="store_true", help="replace what --out names")
     predict.add_argument("--batch-size", type=_count, default=64, metavar="N", help="pairs at once (default: 64)")
     predict.set_defaults(run=_predict)
+    ask = commands.add_parser(
+        "ask",
+        help="put one question to a trained arm that answers instructions",
+        description="Reload a trained arm and print its answer to one instruction: greedy, as in the evaluation.",
+        allow_abbrev=False,
+    )
+    chat = commands.add_parser(
+        "chat",
+        help="talk to a trained arm that answers instructions",
+        description="Reload a trained arm and answer questions in a terminal as they are typed. Each stands alone.",
+        allow_abbrev=False,
+    )
+    for command in (ask, chat):
+        command.add_argument(
+            "model", type=Path, metavar="MODEL", help="a trained arm's folder, such as models/alpaca/open_llama_3b-study-0"
+        )
+        command.add_argument("--base", type=Path, metavar="FOLDER", help="its base model (default: the arm's own under models/base)")
+        command.add_argument("--max-new-tokens", type=_count, default=256, metavar="N", help="an answer's longest length (default: 256)")
+        command.add_argument("--compare", action="store_true", help="the base model's answer below the arm's")
+    ask.add_argument("question", metavar="QUESTION")
+    ask.add_argument("--input", default="", metavar="TEXT", help="what the instruction is about, if it is about a text")
+    ask.set_defaults(run=_ask)
+    chat.add_argument("--questions", action="store_true", help="put the study's fifteen questions first")
+    chat.set_defaults(run=_chat)
     sweep = commands.add_parser("sweep", help="try a setting at several values on an equal budget, as params.yaml says", allow_abbrev=False)
     sweep.add_argument("name", metavar="NAME", help="a sweep of the selected scale: <scale>.sweeps.NAME in params.yaml")
     sweep.add_argument("--jobs", type=_count, default=_cores(), metavar="N", help="values at once (default: one per core)")

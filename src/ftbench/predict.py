@@ -9,31 +9,18 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any
 
 import numpy as np
-from pydantic import BaseModel, ValidationError
 from tabulate import tabulate
 
-from ftbench import bases, checks, evaluation_nli, files, pair_files, params, progress, schema, scores, weights
+from ftbench import checks, evaluation_nli, files, pair_files, progress, scores, trained_arm
 from ftbench.errors import Problem, UserError
 from ftbench.tables import count, inert, percent
 from ftbench.text import LABELS
+from ftbench.trained_arm import Arm
 
-BASES = Path("models/base")
 BATCHES = 8  # a chunk is so many batches: sorted by length, it needs little padding, and progress comes often
-
-Block = TypeVar("Block", bound=BaseModel)
-
-
-@dataclass(frozen=True)
-class Arm:
-    """A trained arm on disk: what its `arm.json` says, its texts' settings, its folder and that of its base model."""
-
-    described: Mapping[str, Any]
-    text: schema.Text
-    folder: Path
-    base: Path
 
 
 @dataclass(frozen=True)
@@ -53,76 +40,14 @@ Judge = Callable[[Sequence[Mapping[str, Any]]], Scored]
 
 def read_arm(folder: Path, base: Path | None) -> Arm:
     """A trained arm that judges pairs, and its base, looked at but not loaded. Raises UserError if either is not what it should be."""
-    if not (folder / "arm.json").is_file():
-        allowed = "the folder of a trained arm, such as models/multinli/lora-own-0"
-        raise UserError(Problem(inert(folder), "no trained arm: no arm.json in it", allowed, "run `dvc repro`, which trains the arms"))
-    described = files.read_json(folder / "arm.json")
-    where = f"{inert(folder)}/arm.json"
-    kind = described.get("kind")
-    if kind == "answers":
-        found = "an arm that answers instructions, which has no labels to predict"
-        raise UserError(Problem(f"{where}: kind", found, ", ".join(evaluation_nli.PAIR_KINDS), "name an arm of a study of sentence pairs"))
-    if kind not in evaluation_nli.PAIR_KINDS:
-        raise UserError(Problem(f"{where}: kind", inert(repr(kind)), ", ".join(evaluation_nli.PAIR_KINDS), "train the arm again"))
-    text, settings = _built(schema.Text, described, "text", where), _built(schema.Arm, described, "settings", where)
-    if (kind != "encoder_head" and text.labels is None) or (kind == "decoder_head" and settings.token is None):
-        raise UserError(Problem(where, f"a {kind} without a template, labels or the token that is read", mend="train the arm again"))
-    _refuse_without_weights(folder, adapted=isinstance(settings.adapter, (schema.LoraAdapter, schema.PromptAdapter)))
-    model = str(described.get("model"))
-    base = BASES / model if base is None else base
-    if not (base / bases.MANIFEST).is_file():
-        mend = f"run `dvc repro checkpoint@{inert(model)}` in the project's folder, or say --base FOLDER"
-        raise UserError(Problem(f"--base {inert(base)}", "no base model: no manifest.json in it", inert(model), mend))
-    other = bases.manifest(base).get("model")
-    if other != model:
-        raise UserError(Problem(f"--base {inert(base)}", inert(other), inert(model), "name the base that the arm was trained on"))
-    if not weights.find(Path(bases.location(base)), weights.SAFETENSORS):
-        raise UserError(
-            Problem(inert(bases.location(base)), "no weights in safetensors", mend=f"run `dvc repro checkpoint@{inert(model)}`")
-        )
-    return Arm(described, text, folder, base)
-
-
-def _built(block: type[Block], described: Mapping[str, Any], key: str, where: str) -> Block:
-    value = described.get(key)
-    try:
-        return block.model_validate(value)
-    except ValidationError as error:
-        found = params.problems(block, value, lambda place: f"{where}: {'.'.join(map(str, [key, *place]))}", error)
-        raise UserError([pair_files.harmless(problem) for problem in found]) from None
-
-
-def _refuse_without_weights(folder: Path, adapted: bool) -> None:
-    # PEFT and transformers look for a pickle, and then on the hub, where the file in safetensors is missing.
-    def there(name: str) -> bool:
-        return (folder / name).is_file()
-
-    whole = bool(weights.find(folder, weights.SAFETENSORS))
-    needed = {"adapter_config.json": adapted, "adapter_model.safetensors": adapted or there("adapter_config.json")}
-    lacking = [name for name, wanted in needed.items() if wanted and not there(name)]
-    if there("config.json") and not whole:
-        lacking.append("model.safetensors")
-    if not lacking and not (whole or there("trained.safetensors") or there("adapter_model.safetensors")):
-        lacking.append("trained.safetensors")
-    if lacking:
-        raise UserError(Problem(inert(folder), f"no {', '.join(lacking)}", "a whole arm", "run `dvc repro`, or fetch it with `dvc pull`"))
+    return trained_arm.read(folder, base, evaluation_nli.PAIR_KINDS)
 
 
 def load(arm: Arm, batch_size: int) -> Judge:
     """The arm as a function from pairs to what it makes of them, in their order. Raises UserError for weights that do not fit."""
     import torch
-    from safetensors import SafetensorError
 
-    from ftbench import models
-
-    try:
-        model, tokenizer = models.load_arm(arm.folder, arm.base)
-    except (SafetensorError, ValueError, KeyError, RuntimeError, OSError) as error:
-        if isinstance(error, torch.OutOfMemoryError) or getattr(error, "errno", None) is not None:
-            raise  # the machine's fault; transformers raises an OSError without a number for a broken file
-        reason = inert(" ".join(str(error).split()[:40]))
-        mend = f"fetch both again with `dvc pull`, or train the arm again on {inert(arm.base)}"
-        raise UserError(Problem(inert(arm.folder), f"cannot be loaded on {inert(arm.base)}: {reason}", mend=mend)) from None
+    model, tokenizer = trained_arm.load(arm)
 
     def judge(pairs: Sequence[Mapping[str, Any]]) -> Scored:
         columns = {name: [pair[name] for pair in pairs] for name in pair_files.NEEDED}
@@ -144,7 +69,7 @@ def pair(model: Path, base: Path | None, premise: str, hypothesis: str, batch_si
     """The label that a trained arm gives one pair, and the probability of each label, as text to print."""
     found: list[Problem] = []
     for option, value in (("--premise", premise), ("--hypothesis", hypothesis)):
-        fault = pair_files.text_fault(value) or ("is not UTF-8" if _has_surrogates(value) else "")
+        fault = trained_arm.text_fault(value)
         found += [Problem(option, fault, allowed="a sentence")] if fault else []
     arm = checks.tried(found, lambda: read_arm(model, base))
     if found or arm is None:
@@ -155,10 +80,6 @@ def pair(model: Path, base: Path | None, premise: str, hypothesis: str, batch_si
     texts = [["premise", inert(premise)], ["hypothesis", inert(hypothesis)], ["label", label]]
     parts = [tabulate(texts, tablefmt="plain", disable_numparse=True), tabulate(rows, ["label", "probability", ""], disable_numparse=True)]
     return "\n\n".join([*parts, *_remarks(arm, scored.num_truncated, 1)])
-
-
-def _has_surrogates(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _remarks(arm: Arm, num_truncated: int, num_rows: int) -> list[str]:

@@ -129,7 +129,7 @@ def test_every_ftbench_command_line_that_is_shown_is_one_that_it_takes():
 
     lines = [line.split("#")[0] for document in DOCUMENTS for body in fenced(document, "bash") for line in body.splitlines()]
     shown = [shlex.split(line)[1:] for line in lines if line.strip().startswith("ftbench ")]
-    assert {"plan", "predict"} <= {words[0] for words in shown}
+    assert {"plan", "predict", "ask", "chat"} <= {words[0] for words in shown}
     for words in shown:
         cli.parser().parse_args(words)  # exits where it does not take them
 
