@@ -99,6 +99,7 @@ def _calibration(grid: Grid, row: Entry, seeds: Sequence[Mapping[str, Any]], rea
     scaled = [calibration.scaled(table, by) for table, by in zip(by_seed, temperatures, strict=True)]
     return {
         "temperature": temperatures,
+        "at_bound": max(temperatures) > 0.99 * calibration.TEMPERATURES[1],
         "before": comparison.mean_scores([seed[split] for seed in seeds], names),
         "after": comparison.mean_scores([seed[split]["scaled"] for seed in seeds], names),
         "reliability_before": calibration.reliability(np.concatenate(by_seed), gold),

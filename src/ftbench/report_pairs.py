@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ftbench import figures
-from ftbench.report_data import Study, first
+from ftbench.report_data import Study, first, names
 from ftbench.tables import Block, Figure, Heading, Paragraph, Table, count, number, percent, points, with_interval
 from ftbench.text import LABELS
 
@@ -67,8 +67,11 @@ def calibration(study: Study, drawn: Mapping[str, Figure]) -> list[Block]:
         rows.append([name, number(temperature, 2), *pairs])
     caption = study.caption("Before → after temperature scaling on validation pairs, means over seeds; it changes no prediction")
     blocks: list[Block] = [Heading("Calibration", 2), Table(caption, ["name", "temperature", "nll", "brier", "ece"], rows)]
-    blocks.append(drawn["reliability"])
-    return blocks
+    if silent := [name for name in study.order() if found[name]["at_bound"]]:
+        blocks.append(
+            Paragraph(f"At the highest temperature that is tried, since their scores say nothing of the labels: {names(silent)}.")
+        )
+    return [*blocks, drawn["reliability"]]
 
 
 def reliability(study: Study) -> Figure:

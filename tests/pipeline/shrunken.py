@@ -64,8 +64,8 @@ def settings() -> dict[str, Any]:
         model["pretraining"] |= {"max_steps": 3, "per_device_train_batch_size": 4, "warmup_steps": 1}
     offline["alpaca"]["evaluation"]["max_new_tokens"] = 4
     offline["multinli"]["lora"]["training"] |= {"eval_strategy": "steps", "eval_steps": 2}  # a sweep reads the last validation
-    offline["sweeps"]["learning_rate"] |= {"arms": ["lora-own"], "values": [0.002, offline["multinli"]["lora"]["learning_rate"]["own"]]}
-    offline["sweeps"]["learning_rate"]["seeds"] = [0]
+    own = offline["multinli"]["lora"]["learning_rate"]["own"]
+    offline["sweeps"]["learning_rate"] |= {"arms": ["lora-own"], "values": [own / 2, own], "seeds": [0]}
     return {"scale": "offline", "studies": raw["studies"], "offline": offline}
 
 

@@ -45,6 +45,11 @@ def _in(process: psutil.Process, folder: Path) -> bool:
     return False
 
 
+def half(folder: Path) -> float:
+    """The first value of the shrunken sweep: half of the one that params.yaml has, which is the second."""
+    return float(params.read(folder / "params.yaml")["offline"]["sweeps"]["learning_rate"]["values"][0])
+
+
 @pytest.fixture
 def edited(pipeline: Path) -> Iterator[Path]:
     """The pipeline with uncommitted edits, one of them staged, that makes the training with one value fail; then as it was."""
@@ -52,7 +57,7 @@ def edited(pipeline: Path) -> Iterator[Path]:
     before = {path: path.read_bytes() for path in (script, notes)}
     first = "    train, validation = "
     text = script.read_text().replace(
-        first, f'    if job.settings.learning_rate == 0.002:\n        raise SystemExit("no memory left")\n{first}'
+        first, f'    if job.settings.learning_rate == {half(pipeline)}:\n        raise SystemExit("no memory left")\n{first}'
     )
     assert text != script.read_text()
     script.write_text(text)
@@ -83,7 +88,7 @@ def test_a_sweep_writes_what_the_curves_say_and_leaves_the_workspace_as_it_was_a
         "learning_rate.own",
         "eval_loss",
     )
-    assert (found["seeds"], found["values"], found["failed"]) == ([0], [0.002, own], [])
+    assert (found["seeds"], found["values"], found["failed"]) == ([0], [own / 2, own], [])
     arm = found["arms"]["lora-own"]
     assert (arm["key"], arm["current"]) == ("offline.multinli.lora.learning_rate.own", own)
     assert [trial["num_steps"] for trial in arm["trials"]] == [2, 2]
@@ -121,10 +126,10 @@ def fields(found) -> set[str]:
 def test_a_value_that_fails_is_named_and_loses_no_other_and_uncommitted_edits_take_part(edited):
     before = workspace(edited)
     printed = shrunken.run(edited, "ftbench", "sweep", "learning_rate", "--jobs", "1", expected=1)
-    assert "learning_rate.own = 0.002 failed" in printed
+    assert f"learning_rate.own = {half(edited)} failed" in printed
     assert "no memory left" in printed
     found = json.loads((edited / OUT).read_text())
-    assert found["failed"] == [0.002]
+    assert found["failed"] == [half(edited)]
     assert [trial["value"] for trial in found["arms"]["lora-own"]["trials"]] == found["values"][1:]
     assert workspace(edited) == before
     assert "M  README.md" in before["status"]

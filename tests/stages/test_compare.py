@@ -128,6 +128,7 @@ def test_calibration_is_before_and_after_scaling_with_bins_that_hold_every_pair_
     assert [len(one["temperature"]), len(found["majority"]["temperature"])] == [3, 1]
     sure = found["majority"]  # 80 % sure and right once in three: the best it can say is a third each
     assert sure["before"]["nll"] == pytest.approx(-(np.log(0.8) + 2 * np.log(0.1)) / 3)
+    assert (sure["at_bound"], one["at_bound"]) == (True, False)
     assert sure["after"]["nll"] == pytest.approx(np.log(3), abs=0.01)
     for key in ("reliability_before", "reliability_after"):
         assert sum(part["share"] for part in one[key]) == pytest.approx(1)

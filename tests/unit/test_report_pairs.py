@@ -27,6 +27,7 @@ def study(**changes):
     bins = [{"share": 1.0, "confidence": 0.8, "accuracy": 0.7}]
     calibration = {
         "temperature": [1.0, 2.0],
+        "at_bound": False,
         "before": {"nll": 0.9, "brier": 0.6, "ece": 0.3},
         "after": {"nll": 0.8, "brier": 0.5, "ece": 0.1},
         "reliability_before": bins,
@@ -106,3 +107,10 @@ def test_the_probes_are_listed_once_and_then_said_by_everybody_with_the_gold_lab
     assert list(said.rows) == [[ARM, "neutral ✓ 2/3, entailment 1/3"], [BASE, "contradiction"]]
     assert "measure nothing" in remark.text
     assert "A &#124; man." in markdown([pairs])
+
+
+def test_a_temperature_at_its_bound_is_explained():
+    one = study()
+    one.comparison["calibration"][BASE]["at_bound"] = True
+    *_, remark, _ = report_pairs.calibration(one, {"reliability": report_pairs.reliability(one)})
+    assert remark == Paragraph("At the highest temperature that is tried, since their scores say nothing of the labels: `zero_shot`.")
