@@ -102,6 +102,7 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
 # ---- Workers: what shares a fixture runs on one, since each worker makes its own ----------------------------------------------------
 
 
+@pytest.hookimpl(tryfirst=True)  # before the worker that reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Under `pytest -n`, the tests of a file stay together, and so do all that share the shrunken pipeline."""
     for item in items:

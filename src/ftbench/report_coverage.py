@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ftbench.statistics import CONFIDENCE
+from ftbench.evidence import SIGNIFICANCE
 from ftbench.tables import Block, Heading, Paragraph, Table, count, number, percent
 
 TITLE = "How far the intervals can be trusted"
@@ -16,13 +16,13 @@ def trust(coverage: Mapping[str, Any]) -> list[Block]:
     if not coverage:
         return []
     cells, bars = coverage["cells"], coverage["bars"]
-    promise = percent(CONFIDENCE, 0)
+    promise = percent(1 - SIGNIFICANCE, 0)
     text = (
         f"In {count(sum(one['num_studies'] for one in cells))} simulated studies of {coverage['num_arms']} equally good arms, which get "
         f"their intervals and tests from the same code as the arms here: how often an interval of {promise} holds the true score, how wide "
         f"it is, and how often any two arms of a study are told apart though none is better. In every row the coverage must reach "
         f"{percent(bars['coverage'], 0)} and the false alarms stay within {percent(bars['false_alarms'], 2)}, which is "
-        f"{percent(1 - CONFIDENCE, 0)} and two Monte-Carlo standard errors; widths must shrink with examples and with seeds"
+        f"{percent(SIGNIFICANCE, 0)} and two Monte-Carlo standard errors; widths must shrink with examples and with seeds"
     )
     said = f". Missed: {'; '.join(coverage['missed'])}." if coverage["missed"] else ": every bar is met."
     headers = ["seeds", "examples", "spread of seeds (points)", "coverage", "width (points)", "studies with a false alarm"]

@@ -135,6 +135,8 @@ def test_an_experiment_from_the_command_line_is_the_same_change_and_the_readmes_
     finally:
         shrunken.run(pipeline, "git", "reset", "--quiet", "--hard")
         shrunken.run(pipeline, "dvc", "checkout")
+        for ref in shrunken.run(pipeline, "git", "for-each-ref", "--format=%(refname)", "refs/exps").split():
+            shrunken.run(pipeline, "git", "update-ref", "-d", ref)
     assert results(pipeline) == before
     assert "Data and pipelines are up to date" in shrunken.run(pipeline, "dvc", "status")
 

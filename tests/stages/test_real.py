@@ -93,8 +93,11 @@ def commands(raw: dict[str, Any]) -> Iterator[list[str]]:
         train = ["--out", folder, "--curve", f"{report}/c.csv", "--cost", f"{report}/t.json", "--resources", f"{report}/r.csv"]
         yield [f"{scripts}/train_{grid.method_of(design, arm)}.py", *common, *train]
         evaluated = ["--predictions", f"{report}/p.parquet", "--scores", f"{report}/s.json", "--cost", f"{report}/e.json"]
-        script = "evaluate_answers" if design.method == "sft" else "evaluate_nli"
-        yield [f"{scripts}/{script}.py", *common, "--model", folder, *evaluated]
+        if design.method == "sft":
+            yield [f"{scripts}/evaluate_answers.py", *common, "--model", folder, *evaluated]
+            continue
+        other = "multinli" if design.dataset == "snli" else "snli"
+        yield [f"{scripts}/evaluate_nli.py", *common, "--model", folder, "--transfer", f"data/{other}", *evaluated]
     scored = ["--predictions", "reports/snli/b.parquet", "--scores", "reports/snli/b.json", "--cost", "reports/snli/b-cost.json"]
     named = ["--study", "snli", "--baseline", "hypothesis_only", "--data", "data/snli", "--base", "models/base/phi_2"]
     yield [f"{scripts}/baseline.py", *named, *scored]
@@ -126,7 +129,7 @@ def test_the_example_runs_on_real_text_from_the_files_to_the_scores(tmp_path: Pa
     assert all(0 < accuracy < 1 for accuracy in baseline["shallow"].values())
     assert baseline["accuracy"] == baseline["shallow"]["hypothesis_ngrams"]
     scores = files.read_json(tmp_path / "reports/multinli/s.json")
-    assert set(scores) == {"test_matched"}
+    assert set(scores) == {"test_matched", "validation", "probes", "snli/test"}
     assert scores["test_matched"]["n"] == ROWS
     assert 0 <= files.read_json(tmp_path / "reports/multinli_llm/s.json")["test_matched"]["accuracy"] <= 1
     assert files.read_json(tmp_path / "reports/alpaca/s.json")["test"]["n"] == 40

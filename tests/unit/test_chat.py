@@ -6,6 +6,7 @@ import io
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -245,6 +246,7 @@ def _own_terminal() -> None:
     import fcntl
     import termios
 
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # as a shell starts it, whatever this process was started as
     os.setsid()
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
