@@ -91,7 +91,7 @@ def test_a_random_head_on_it_reads_pairs_as_on_any_encoder(root: Path) -> None:
     paths = ["--data", "data/multinli", "--base", "models/base/roberta_large", "--predictions", "b.parquet"]
     stage(root, "baseline", "--study", "s", "--baseline", "untrained_head", *paths, "--scores", "b.json", "--cost", "b-cost.json")
     said = files.read_parquet(root / "b.parquet").to_pydict()
-    assert said["split"].count("test_matched") == 9
+    assert said["split"].count("test") == 9
     assert said["prompt_hash"] == said["example_hash"]  # a pair, and no prompt
 
 
