@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import runpy
 import subprocess
@@ -156,6 +157,32 @@ def test_an_arm_is_scored_on_the_test_splits_of_other_data_sets_too_and_only_its
         there, here = of_splits(predictions, [f"pairs/{split}"]), of_splits(own, [split])
         assert (there["example_hash"], there["predicted"]) == (here["example_hash"], here["predicted"])
     assert files.read_json(root / "out/moved-cost.json")["num_examples"] == scores["test"]["n"]
+
+
+def test_a_file_of_the_users_own_with_other_words_for_the_labels_is_scored_too(
+    root: Path, arm: Callable[..., Path], tiny_base: Base, run: Callable[..., Any], tmp_path: Path
+) -> None:
+    words = ["yes", "maybe", "no", "maybe", "yes", "no", "no", "yes"]
+    rows = [f"A man sees {number} dogs.,There are {number + 1} dogs.,{word}" for number, word in enumerate(words)]
+    own = tmp_path / "own.csv"
+    own.write_text("\n".join(["premise,hypothesis,label", *rows, "A man.,A dog.,"]) + "\n", encoding="utf-8")
+    file = {"path": "own.csv", "format": "csv", "sha256": files.sha256_file(own)}
+    block = {
+        "source": "file", "task": "nli", "licence": "CC0-1.0", "seed": 0, "splits": dict.fromkeys(["train", "validation", "test"]),
+        "labels": {"entailment": "yes", "neutral": "maybe", "contradiction": "no"}, "max_malformed_share": 0.0,
+        "files": {
+            "train": [{**file, "last_row": 1}], "validation": [{**file, "first_row": 2, "last_row": 2}], "test": [{**file, "first_row": 3}],
+        },
+    }  # fmt: skip
+    settings = {"scale": "s", "s": {"datasets": {"own": block}}}
+    (tmp_path / "params.yaml").write_text(json.dumps(settings), encoding="utf-8")
+    prepared = in_a_process(tmp_path, [str(STAGES / "prepare.py"), "--dataset", "own", "--out", "data/own"])
+    assert prepared.returncode == 0, prepared.stderr
+    command = [*evaluate("encoder", "one", arm("encoder"), tiny_base("roberta"), "users"), "--transfer", str(tmp_path / "data/own")]
+    predictions, scores = run(command)
+    gold = [("yes", "maybe", "no").index(word) for word in words[2:]]
+    assert of_splits(predictions, ["own/test"])["gold"] == gold  # the row without a label is left out
+    assert scores["own/test"]["n"] == len(gold)
 
 
 def test_the_cost_of_an_evaluation_ends_with_the_test_pairs(
