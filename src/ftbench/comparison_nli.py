@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,11 +12,13 @@ from numpy.typing import NDArray
 
 from ftbench import calibration, cases, comparison, files, predictions, probes, statistics, traits
 from ftbench.comparison import Grid, Scored
+from ftbench.errors import Problem, UserError
 from ftbench.predictions import Entry, Predictions
 from ftbench.text import LABELS, example_hash
 
 # The names that a baseline has for what its scores file calls by the classifier's features.
 SAME_AS = {"hypothesis_ngrams": "hypothesis_only", "premise_ngrams": "premise_only", "premise_and_hypothesis_ngrams": "pair_ngrams"}
+SAME_TEMPERATURE = 1e-3  # relative: around its minimum a loss is flat, and another processor finds it a little beside
 LOG_PROBABILITIES = tuple(f"log_probability_{label}" for label in LABELS)
 
 
@@ -93,8 +96,10 @@ def _calibration(grid: Grid, row: Entry, seeds: Sequence[Mapping[str, Any]], rea
     temperatures = [seed[split]["scaled"]["temperature"] for seed in seeds]
     for stem, table, stated in zip(row.stems(), held_out, temperatures, strict=True):
         again = calibration.temperature(table, read[predictions.VALIDATION].columns["gold"])
-        path = grid.report / "scores" / f"{stem}.json"
-        predictions.refuse_edited(path, f"{split}.scaled", {f"{split}.scaled": {"temperature": stated}}, {"temperature": again})
+        if not math.isclose(stated, again, rel_tol=SAME_TEMPERATURE):
+            where = f"{grid.report}/scores/{stem}.json: {split}.scaled.temperature"
+            allowed = f"{again:.6g}, which the predictions of validation beside it give"
+            raise UserError(Problem(where, f"{stated}", allowed, "evaluate this arm again"))
     gold = np.tile(read[split].columns["gold"].astype(int), len(by_seed))
     scaled = [calibration.scaled(table, by) for table, by in zip(by_seed, temperatures, strict=True)]
     return {
