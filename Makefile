@@ -12,7 +12,7 @@ repro: $(STAMP)  ## rebuild every result that is out of date
 	$(BIN)/ftbench repro --jobs $(JOBS)
 
 test: $(STAMP)  ## the whole test suite
-	$(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup
+	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile
 
 check: $(STAMP)  ## params.yaml and the whole grid, in seconds
 	$(BIN)/ftbench check

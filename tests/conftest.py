@@ -99,17 +99,6 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
     return tiny
 
 
-# ---- Workers: what shares a fixture runs on one, since each worker makes its own ----------------------------------------------------
-
-
-@pytest.hookimpl(tryfirst=True)  # before the worker that reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Under `pytest -n`, the tests of a file stay together, and so do all that share the shrunken pipeline."""
-    for item in items:
-        group = "pipeline" if "pipeline" in item.path.parts else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 # ---- Skips: a test that does not run is a test that does not exist, unless it lacks what most machines lack ------------------------
 
 

@@ -16,7 +16,7 @@ import psutil
 from ftbench.errors import Problem, UserError
 
 WORKERS = Path(".dvc/tmp/exps/celery")  # where DVC notes the processes that work through its queue
-PATIENCE = 60  # seconds that workers have to start, and to end
+PATIENCE = 30  # seconds that workers have to start, and to end
 
 
 class DvcError(Exception):
@@ -90,13 +90,28 @@ def remove(names: Sequence[str]) -> None:
         dvc("exp", "remove", *ours)
 
 
-def run_all(jobs: int, log: Path, heard: Callable[[str], None]) -> bool:
+def run_all(names: Sequence[str], jobs: int, log: Path, heard: Callable[[str], None]) -> bool:
     """Run the queue, `jobs` experiments at once. What they print goes to `log`, and to `heard` line by line.
 
-    False if no worker ran for PATIENCE seconds while DVC still waited for one.
+    Where the workers end before the queue does, as after an experiment that failed they may, others are started for what waits. False if
+    even so some of `names` were not taken up.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w", encoding="utf-8") as out, log.open(encoding="utf-8", errors="replace") as printed:
+    log.write_text("", encoding="utf-8")
+    for _ in names:
+        if _run_all(jobs, log, heard):
+            return True
+        stop([])
+        now = states()
+        if not any(now.get(name) == "Queued" for name in names):
+            return True
+    return False
+
+
+def _run_all(jobs: int, log: Path, heard: Callable[[str], None]) -> bool:
+    """Run the queue to its end. False if no worker ran for PATIENCE seconds while DVC still waited for one."""
+    with log.open("a", encoding="utf-8") as out, log.open(encoding="utf-8", errors="replace") as printed:
+        printed.seek(0, os.SEEK_END)
         process = _started(("exp", "run", "--run-all", "--jobs", str(jobs)), out)
         alive, part = time.monotonic(), ""
         try:

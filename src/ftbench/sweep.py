@@ -75,8 +75,8 @@ def _ends(
     try:
         for experiment, value in values.items():
             experiments.dvc(*queued(raw, name, sweep, experiment, value))
-        if not experiments.run_all(min(jobs, num_values), log, partial(_progress, values, tell)):
-            tell(f"no worker of DVC's queue ran for {experiments.PATIENCE} s: what is left undone counts as failed")
+        if not experiments.run_all(list(values), min(jobs, num_values), log, partial(_progress, values, tell)):
+            tell("DVC's queue left values undone: they count as failed")
     finally:
         experiments.stop(list(values))
     commits = experiments.commits(list(values))
