@@ -22,14 +22,6 @@ Answers = dict[tuple[str, str], dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with params.yaml and data."""
-    root = tmp_path_factory.mktemp("root")
-    tiny_arms.write_root(root)
-    return root
-
-
-@pytest.fixture(scope="module")
 def arm(root: Path, tiny_base: Base) -> Path:
     """An arm that answers, in 4 bits, whose adapter changes what the base says as much as training could."""
     return changed(tiny_arms.make(root, tiny_base, "answers"), root / "models/answers/changed")

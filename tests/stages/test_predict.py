@@ -24,14 +24,6 @@ PROBABILITIES = [f"probability_{label}" for label in LABELS]
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with params.yaml and data."""
-    root = tmp_path_factory.mktemp("root")
-    tiny_arms.write_root(root)
-    return root
-
-
-@pytest.fixture(scope="module")
 def arm(root: Path, tiny_base: Base) -> Callable[..., Path]:
     """`arm("label")` is a folder as its train script leaves it, of a model that was not trained."""
     return partial(tiny_arms.make, root, tiny_base)

@@ -97,3 +97,8 @@ def test_the_overview_names_every_entry_of_every_study_and_draws_chance_only_whe
     alone = report_numbers.overview([answers], "offline").svg
     assert ">chance" not in alone
     assert "<svg" in report_numbers.overview([], "offline").svg
+
+
+def test_a_drawing_keeps_two_decimals_of_its_places_and_all_of_its_texts():
+    drawn = '<!-- 0.0005 -->  \n  <path d="M 12.345678 0.5 L 1.999 3"/><text x="7.12345">0.0005</text>'
+    assert figures.compact(drawn) == '<!-- 0.0005 -->\n<path d="M 12.34 0.5 L 1.99 3"/><text x="7.12">0.0005</text>'
