@@ -239,6 +239,11 @@ class Terminal:
         return found
 
     def type(self, keys: str) -> None:
+        """Type as soon as the program waits: what CPython's readline is told while it still draws the line, Ctrl-C, it sees a key later."""
+        limit = time.monotonic() + 60
+        while Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "S":
+            assert time.monotonic() < limit, "the program never waits"
+            time.sleep(0.001)
         os.write(self.master, keys.encode())
 
 
@@ -265,7 +270,9 @@ def test_in_a_terminal_lines_come_back_ctrl_c_stops_an_answer_and_ctrl_d_ends() 
     terminal.type("\x03")
     assert "WAIT" not in terminal.until("(stopped)")
     terminal.until("> ")
-    terminal.type("half a line\x03")
+    terminal.type("half a line")
+    terminal.until("half a line")
+    terminal.type("\x03")
     terminal.until("Ctrl-D or /quit ends.")
     terminal.until("> ")
     terminal.type("still here\r")
