@@ -137,10 +137,7 @@ def judge_labels(
     """What a decoder makes of prompts by the likelihood of the label words; `label_mass` is the mean probability of the three together."""
     from ftbench import inference
 
-    prompts = label_prompts(columns, settings, template, examples)
-    words = text.label_answers(settings, template)
-    longest_answer = max(map(len, text.answer_tokens(tokenizer, prompts[0], words)))
-    encoded = text.encode_prompts(tokenizer, prompts, settings.max_length - longest_answer)
+    prompts, words, encoded, _ = _asked(tokenizer, columns, settings, template, examples)
     log_likelihoods = inference.score_labels(model, tokenizer, encoded.features, words, batch_size)
     mass = float(np.exp(log_likelihoods).sum(axis=1).mean())
     figures = {"num_truncated": encoded.num_truncated, "label_mass": mass}
@@ -159,11 +156,8 @@ def written(
     """What a decoder does when it writes freely after the prompts: `accuracy`, where what is no label is wrong, and `num_invalid`."""
     from ftbench import inference
 
-    prompts = label_prompts(columns, settings, template, examples)
-    words = text.label_answers(settings, template)
-    longest_answer = max(map(len, text.answer_tokens(tokenizer, prompts[0], words))) + 1  # one more shows whether the word goes on
-    encoded = text.encode_prompts(tokenizer, prompts, settings.max_length - longest_answer)
-    answers = inference.generate(model, tokenizer, encoded.features, batch_size, longest_answer)
+    _, words, encoded, longest = _asked(tokenizer, columns, settings, template, examples, 1)  # one more shows whether the word goes on
+    answers = inference.generate(model, tokenizer, encoded.features, batch_size, longest)
     said = [text.label_of(answer.text, words) for answer in answers]
     correct = [label == gold for label, gold in zip(said, columns["label"], strict=True)]
     return {"n": len(said), "accuracy": sum(correct) / len(correct), "num_invalid": said.count(None)}
@@ -175,3 +169,15 @@ def label_prompts(
     """The label prompts of a split."""
     pairs = zip(columns["premise"], columns["hypothesis"], strict=True)
     return [text.label_prompt(settings, *pair, template=template, examples=examples) for pair in pairs]
+
+
+def _asked(
+    tokenizer: Any, columns: Columns, settings: Text, template: str | None, examples: Sequence[tuple[str, str, int]], more: int = 0
+) -> tuple[list[str], list[str], text.Encoded, int]:
+    """The label prompts of a split, the words that may follow them, the prompts as tokens, and the tokens left after them: those of the
+    longest word and `more`.
+    """
+    prompts = label_prompts(columns, settings, template, examples)
+    words = text.label_answers(settings, template)
+    longest = max(map(len, text.answer_tokens(tokenizer, prompts[0], words))) + more
+    return prompts, words, text.encode_prompts(tokenizer, prompts, settings.max_length - longest), longest
