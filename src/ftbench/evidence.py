@@ -38,6 +38,7 @@ class Evidence:
     curves: Mapping[str, Mapping[str, learning_curves.Curve]] = field(default_factory=dict)
     answers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     accounting: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def difference(self, study: str, a: str, b: str) -> dict[str, Any]:
         """The seed-aware test of `a` minus `b`, whichever way round it was made."""

@@ -31,15 +31,15 @@ def may_decide(claim: Mapping[str, Any], scale: str) -> bool:
 
 
 def judge(claim: Mapping[str, Any], scale: str, evidence: Evidence) -> dict[str, Any]:
-    """One entry: the study's figure or statement, ours with its interval, the verdict, the rule, the evidence and the scale."""
+    """One entry: the study's figure or statement, ours with its interval, the verdict, the rule, the evidence and the scale.
+
+    Where only the studies' own weights can decide, the verdict waits for them, and what the rule reads at this scale stands beside it.
+    """
     rule = rules.RULES.get(claim["id"]) or rules.BY_KIND[claim["kind"]]
+    found, miniature = _applied(rule, evidence, claim), None
     if not may_decide(claim, scale):
-        found = Judgement(NOT_RUN, f"it takes the scale {FULL_SIZE_SCALE}: a miniature says nothing about it")
-    else:
-        try:
-            found = rule(evidence, claim)
-        except NotThereError as missing:
-            found = Judgement(UNDECIDED, f"a number is not there: {missing}")
+        miniature = None if found.ours is None else {name: getattr(found, name) for name in ("ours", "low", "high", "because")}
+        found = Judgement(NOT_RUN, f"it takes the scale {FULL_SIZE_SCALE}: what a miniature does decides nothing about it")
     at_full_size = rule in (rules.exact, rules.solved) or claim.get("decides") == "account"
     return {
         "study": claim["study"],
@@ -52,6 +52,7 @@ def judge(claim: Mapping[str, Any], scale: str, evidence: Evidence) -> dict[str,
         "ours": found.ours,
         "low": found.low,
         "high": found.high,
+        "miniature": miniature,
         "verdict": found.verdict,
         "because": found.because,
         "rule": rule_name(rule),
@@ -59,6 +60,13 @@ def judge(claim: Mapping[str, Any], scale: str, evidence: Evidence) -> dict[str,
         "evidence": list(found.evidence),
         "scale": "full size, by arithmetic" if at_full_size else scale,
     }
+
+
+def _applied(rule: Rule, evidence: Evidence, claim: Mapping[str, Any]) -> Judgement:
+    try:
+        return rule(evidence, claim)
+    except NotThereError as missing:
+        return Judgement(UNDECIDED, f"a number is not there: {missing}")
 
 
 def rule_name(rule: Rule) -> str:

@@ -51,6 +51,7 @@ class Inputs:
             curves={name: one.curves for name, one in kept},
             answers={name: one.answers for name, one in kept if one.answers is not None},
             accounting=self.accounting,
+            metrics={name: one.metrics for name, one in kept},
         )
 
     def elsewhere(self, name: str) -> Study | None:
@@ -205,14 +206,17 @@ def _plain(unit: str | None) -> str:
 
 
 def _ours(entry: Mapping[str, Any]) -> str:
-    ours = entry["ours"]
-    if ours is None:
-        return ""
-    if isinstance(ours, str):
-        return ours
-    if entry["low"] is None:
-        return f"{ours:,.4g}"
-    return f"{ours:,.4g} ({entry['low']:,.4g} to {entry['high']:,.4g})"
+    if entry.get("miniature"):
+        return f"the miniature's {_value(entry['miniature'])} decides nothing"
+    return "" if entry["ours"] is None else _value(entry)
+
+
+def _value(found: Mapping[str, Any]) -> str:
+    if isinstance(found["ours"], str):
+        return found["ours"]
+    if found["low"] is None:
+        return f"{found['ours']:,.4g}"
+    return f"{found['ours']:,.4g} ({found['low']:,.4g} to {found['high']:,.4g})"
 
 
 # ---- HTML -----------------------------------------------------------------------------------------------------------------------

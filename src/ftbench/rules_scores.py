@@ -42,14 +42,18 @@ def greater(study: str, a: str, b: str) -> Rule:
 
 
 def lower_loss(study: str, a: str, others: Sequence[str]) -> Rule:
-    """Holds if `a` has fewer bits per byte than every other beyond the seed-aware test, contradicted if more than any."""
+    """Holds if `a` has fewer bits per byte than every other beyond the seed-aware test, contradicted if more than any.
+
+    The loss per token, which the study compared, is told beside it and decides nothing: each tokenizer cuts text into tokens of its own.
+    """
 
     def rule(evidence: Evidence, claim: Mapping[str, Any]) -> Judgement:
         rows = [evidence.difference(study, a, other) for other in others]
         closest = max(rows, key=lambda row: row["difference"])
-        return of_test(
-            all_of([of_sign(-beyond(row)) for row in rows]), closest, study, f"bits per byte of `{a}` minus those of the closest other"
-        )
+        per_token = {arm: float(evidence.get("metrics", study, arm, "nll_per_token")) for arm in (a, *others)}
+        lowest = "the lowest" if per_token[a] == min(per_token.values()) else "not the lowest"
+        because = f"bits per byte of `{a}` minus those of the closest other; its nats per token, as the study compared, are {lowest}"
+        return of_test(all_of([of_sign(-beyond(row)) for row in rows]), closest, study, because)
 
     return rule
 

@@ -4,8 +4,9 @@ import inspect
 
 import pytest
 
-from ftbench import ledger, rules
+from ftbench import ledger, report, rules
 from ftbench.evidence import CONTRADICTED, HOLDS, NOT_RUN, UNDECIDED, VERDICTS, Evidence
+from ftbench.tables import Table
 
 CLAIMS = {claim["id"]: claim for claim in ledger.claims()}
 
@@ -92,6 +93,18 @@ def test_a_miniature_decides_neither_a_figure_nor_what_hangs_on_the_checkpoint()
         waits = claim["kind"] == "figure" or claim.get("decides") == "checkpoint"
         assert (verdict(name, evidence) == NOT_RUN) == waits, name
     assert verdict("pretrained_is_chance", evidence, "paper") == HOLDS
+
+
+def test_what_waits_for_the_checkpoint_shows_what_the_miniature_does_beside_it():
+    evidence = Evidence(comparison={"snli": {"entries": {"zero_shot": {"mean": 0.33, "low": 0.31, "high": 0.35}}}})
+    entry = ledger.judge(CLAIMS["pretrained_is_chance"], "offline", evidence)
+    assert (entry["verdict"], entry["ours"], entry["low"]) == (NOT_RUN, None, None)
+    assert entry["miniature"] == {"ours": 0.33, "low": 0.31, "high": 0.35, "because": "`zero_shot` against 0.283 to 0.383"}
+    assert ledger.judge(CLAIMS["pretrained_is_chance"], "paper", evidence)["miniature"] is None
+    assert ledger.judge(CLAIMS["pretrained_is_chance"], "offline", Evidence())["miniature"] is None  # it has no number either
+    shown = [block for block in report.ledger_blocks(ledger.build("offline", evidence)) if isinstance(block, Table)]
+    rows = {row[0]: row for table in shown for row in table.rows}
+    assert rows["pretrained_is_chance"][3] == "the miniature's 0.33 (0.31 to 0.35) decides nothing"
 
 
 @pytest.mark.parametrize(
@@ -318,7 +331,16 @@ def test_soft_prompts_beat_hard_ones_beyond_the_test(difference, half, expected)
 @pytest.mark.parametrize(("difference", "half", "expected"), [(-0.1, 0.05, HOLDS), (-0.1, 0.2, UNDECIDED), (0.1, 0.05, CONTRADICTED)])
 def test_a_lower_loss_is_in_bits_per_byte_and_beyond_the_test(difference, half, expected):
     comparison = with_tests("alpaca", ("falcon_rw_1b-study", "bloom_3b-study", difference, half))
-    assert verdict("falcon_beats_bloom_loss", Evidence(comparison=comparison), "paper") == expected
+    evidence = Evidence(comparison=comparison, metrics=per_token(falcon_rw_1b=0.7, bloom_3b=0.6))
+    entry = ledger.judge(CLAIMS["falcon_beats_bloom_loss"], "paper", evidence)
+    assert entry["verdict"] == expected
+    assert entry["because"].endswith("its nats per token, as the study compared, are not the lowest")
+    other = Evidence(comparison=comparison, metrics=per_token(falcon_rw_1b=0.5, bloom_3b=0.6))
+    assert ledger.judge(CLAIMS["falcon_beats_bloom_loss"], "paper", other)["because"].endswith("are the lowest")
+
+
+def per_token(**losses):
+    return {"alpaca": {f"{model}-study": {"nll_per_token": loss} for model, loss in losses.items()}}
 
 
 @pytest.mark.parametrize(
