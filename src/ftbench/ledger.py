@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def judge(claim: Mapping[str, Any], scale: str, evidence: Evidence) -> dict[str,
     """One entry: the study's figure or statement, ours with its interval, the verdict, the rule, the evidence and the scale."""
     rule = rules.RULES.get(claim["id"]) or rules.BY_KIND[claim["kind"]]
     if not may_decide(claim, scale):
-        found = Judgement(NOT_RUN, f"it takes the scale {FULL_SIZE_SCALE}: a miniature says nothing about it")
+        found = _waiting(rule, claim, evidence)
     else:
         try:
             found = rule(evidence, claim)
@@ -59,6 +60,18 @@ def judge(claim: Mapping[str, Any], scale: str, evidence: Evidence) -> dict[str,
         "evidence": list(found.evidence),
         "scale": "full size, by arithmetic" if at_full_size else scale,
     }
+
+
+def _waiting(rule: Rule, claim: Mapping[str, Any], evidence: Evidence) -> Judgement:
+    """Not run; beside it, where there is one, what the rule finds of the miniatures: it decides nothing and is no study's figure."""
+    because = f"it takes the scale {FULL_SIZE_SCALE}: a miniature says nothing about it"
+    try:
+        found = rule(evidence, claim) if claim["kind"] != "figure" else Judgement(NOT_RUN, because)
+    except NotThereError:
+        found = Judgement(NOT_RUN, because)
+    if found.ours is None:
+        return Judgement(NOT_RUN, because)
+    return replace(found, verdict=NOT_RUN, because=f"{because}. Beside it stands the miniatures' value: {found.because}")
 
 
 def rule_name(rule: Rule) -> str:

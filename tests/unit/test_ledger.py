@@ -326,9 +326,51 @@ def test_a_lower_loss_is_in_bits_per_byte_and_beyond_the_test(difference, half, 
 )
 def test_the_equation_is_read_off_the_answers(said, expected):
     arms = ("open_llama_3b-study", "bloom_3b-study", "falcon_rw_1b-study")
-    told = {arm: [{"text": "so x = 4." if right else "x = 14"}] for arm, right in zip(arms, said, strict=True)}
-    answers = {"alpaca": {"questions": ["How would you solve the following equation: 3x + 5 = 17?"], "answers": told}}
+    told = {arm: [{"passed": True}, {"passed": right}] for arm, right in zip(arms, said, strict=True)}
+    answers = {"alpaca": {"rubrics": [{"id": "australia"}, {"id": "equation"}], "answers": told}}
     assert verdict("falcon_solves_equation", Evidence(answers=answers), "paper") == expected
+    answers["alpaca"]["rubrics"].pop()
+    assert verdict("falcon_solves_equation", Evidence(answers=answers), "paper") == UNDECIDED
+
+
+def of_counts(llama, bloom, falcon):
+    counts = {"open_llama_3b-study": llama, "bloom_3b-study": bloom, "falcon_rw_1b-study": falcon, "bloom_3b-equal": 13}
+    return Evidence(answers={"alpaca": {"num_passed": counts, "num_scored": 13}})
+
+
+@pytest.mark.parametrize(
+    ("counts", "best", "between"),
+    [
+        ((9, 7, 5), HOLDS, HOLDS),
+        ((9, 6, 5), HOLDS, CONTRADICTED),  # not close
+        ((9, 5, 6), HOLDS, CONTRADICTED),
+        ((7, 7, 5), UNDECIDED, HOLDS),
+        ((7, 7, 7), UNDECIDED, UNDECIDED),
+        ((8, 7, 7), HOLDS, UNDECIDED),
+        ((5, 7, 4), CONTRADICTED, CONTRADICTED),
+        ((5, 5, 7), CONTRADICTED, CONTRADICTED),
+        ((1, 0, 0), HOLDS, UNDECIDED),
+    ],
+)
+def test_the_best_answers_and_those_between_are_told_by_the_questions_passed(counts, best, between):
+    assert verdict("llama_best_answers", of_counts(*counts), "paper") == best
+    assert verdict("bloom_between", of_counts(*counts), "paper") == between
+
+
+def test_what_waits_for_the_checkpoints_shows_the_miniatures_value_beside_it():
+    entry = ledger.judge(CLAIMS["llama_best_answers"], "offline", of_counts(9, 7, 5))
+    assert (entry["verdict"], entry["ours"]) == (NOT_RUN, "open_llama_3b-study 9, bloom_3b-study 7, falcon_rw_1b-study 5")
+    assert entry["because"].startswith(
+        "it takes the scale paper: a miniature says nothing about it. Beside it stands the miniatures' value: "
+    )
+    assert "of 13 scored" in entry["because"]
+    for name in ("llama_best_answers", "maths_is_hard", "mnli_full_accuracy"):  # no number, no rule, a study's figure
+        entry = ledger.judge(CLAIMS[name], "offline", Evidence())
+        assert (entry["verdict"], entry["ours"], entry["because"]) == (
+            NOT_RUN,
+            None,
+            "it takes the scale paper: a miniature says nothing about it",
+        )
 
 
 @pytest.mark.parametrize(("text", "expected"), [("2.025777223854318", HOLDS), ("2.025777223854319", CONTRADICTED)])
