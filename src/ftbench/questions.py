@@ -1,7 +1,7 @@
 r"""The questions that are put to every model of instructions: first the fifteen of the Alpaca study, word for word, each with its rubric.
 
 One entry here is all that a question takes: it is asked, written to answers.json, scored, shown in the report and put by `ftbench chat`.
-Rubrics are written before the answers that they judge; `ftbench.rubrics` says how they read one.
+A rubric follows from its question alone, whatever models say; `ftbench.rubrics` says how it reads an answer.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _CAPITAL = r"capital(?: city)?"
 _STATE = r"(?:the )?(?:(?:australian )?state of )?(?:victoria|new south wales|nsw)\b"
 # Canberra, or what a sentence about it begins with, and no other city nor its own territory up to where it is put
 _IT = rf"(?:canberra|^(?:it|the city|(?:the )?{_CAPITAL}(?: of australia)?)\b)(?:(?!{_CITY}|between|territory|enclave)[^\n]){{0,80}}?"
-_4 = r"4(?:\.0+)?(?!\d|[.,]\d|[a-z]| ?[*/^÷] ?[\w(]| ?[-+] ?\d)"
+_4 = r"(?:four\b|4(?:\.0+)?(?!\d|[.,]\d|[a-z]| ?[*/^÷] ?[\w(]| ?[-+] ?\d))"
 _X = r"(?<![\w.^*/+-])(?<![\d^*/+-] )x ?(?:=|is|equals|is equal to|must be|to be|:) ?"
 _PI, _R = r"(?:\bpi\b|\bpi(?=r ?\^|r2?\b)|\b3\.14\d*|\b22/7)", r"(?:r|(?:the |its )?radius(?: of the circle)?)"
 _TIMES, _SQUARED = (

@@ -21,7 +21,7 @@ def questions(study: Study) -> list[Block]:
     blocks: list[Block] = [
         Heading("The questions", 2),
         Paragraph(
-            "Each question has a rubric: checks that need no judge and were written before the answers. An answer passes if every check "
+            "Each question has a rubric: fixed checks that need no judge, the same for every model. An answer passes if every check "
             "holds: then it says what a right answer must, which does not make it a well-written one. Open questions are not scored."
         ),
     ]

@@ -5,10 +5,11 @@ must not be there, and `ftbench.rubrics_code` has checks of Python. A wording is
 spelt as `readable` spells it: no Markdown, `pi`, `^2`, `*`, plain quotes and dashes. Repeat with an upper bound (`[^\n]{0,60}`), never
 `.*` beside `.*`, so that a long answer takes no longer than its length.
 
-What is denied is not said: a clause with "not", "n't", "never", "neither", "nor", "no longer", "false", "wrong" or after "rather than"
-and "instead of" is left out before anything is looked for. Clauses end at a comma, a semicolon, a colon, a bracket, a dash between
-spaces, and before "but", "and", "while", "whereas", "although", "though" and "nor". So "not Sydney but Canberra" says Canberra and "it is
-not Canberra" does not. Limits: irony, double negation, and a denial that stands in another clause than what it denies ("Canberra? No.").
+What is denied is not said: a clause with "not", "n't", "never", "neither", "nor", "no longer", "false", "wrong", after "rather than" or
+"instead of", or of what many people think is left out before anything is looked for. Clauses end at a comma, a semicolon, a colon, a
+bracket, a dash between spaces, and before "but", "and", "while", "whereas", "although", "though" and "nor". So "not Sydney but Canberra"
+says Canberra and "it is not Canberra" does not. Limits: irony, double negation, a denial that stands in another clause than what it
+denies ("Canberra? No."), and right and wrong side by side where no check of the rubric looks for the wrong one.
 
 An answer is read as far as its first LONGEST characters, and an empty one passes no check.
 """
@@ -119,7 +120,11 @@ def _compiled(wordings: Sequence[str], exact_case: bool) -> re.Pattern[str]:
 _SPELT = str.maketrans(
     {"²": "^2", "×": "*", "·": "*", "⋅": "*", "∙": "*", "∗": "*", "−": "-", "–": "-", "—": "-", "’": "'", "‘": "'", "“": '"', "”": '"'}
 )
-_DENIED = re.compile(r"\b(?:not|never|cannot|neither|nor|no longer|false|untrue|wrong|incorrect)\b|n't\b", re.IGNORECASE)
+_DENIED = re.compile(
+    r"\b(?:not|never|cannot|neither|nor|no longer|false|untrue|wrong|incorrect)\b|n't\b"
+    r"|\b(?:many|most|some|people|often|commonly)\b[^\n]{0,20}\b(?:think|thought|believed?|assumed?)\b|\bmistak",
+    re.IGNORECASE,
+)
 _SENTENCE = re.compile(r"[.!?](?=\s|$)|[\r\n]+")
 _CLAUSE = re.compile(r"(?<=[,;:()])|(?=\s-\s)|(?=\b(?:but|and|nor|while|whereas|although|though)\b)", re.IGNORECASE)
 

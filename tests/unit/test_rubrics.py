@@ -20,6 +20,9 @@ GOOD = {
         "Sydney is the capital of New South Wales, and Melbourne the capital of Victoria. Australia's capital is Canberra.",
         "Canberra, which is not in New South Wales, is the capital. It lies in the Australian Capital Territory.",
         "It is Canberra rather than Sydney. It lies between Sydney in New South Wales and Melbourne in Victoria.",
+        "Many people think Sydney is the capital, but it is Canberra.",
+        "Sydney is the largest city, Canberra is the capital.",
+        "I think that it's Canberra, though Sydney is often mistaken for it.",
         "**Canberra** lies in the Australian Capital Territory, an enclave in New South Wales.",
     ],
     "relativity": [
@@ -55,6 +58,9 @@ GOOD = {
         "Multiply the radius by itself and then by pi.",
         "return math.pi * math.pow(radius, 2)",
         "A = π * (radius)²",
+        "To calculate the area, use the formula A = πr², where π (pi) is approximately 3.14159 and r is the radius.",
+        "Area = 3.14159 * radius^2",
+        "Area = π × (radius × radius)",
     ],
     "moon": [
         "Neil Armstrong",
@@ -71,6 +77,7 @@ GOOD = {
         "It means that what you have is better than what you only hope for.",
         "It is better to hold on to something certain than to risk it for something better.",
         "Be content with what you already have; you may lose it by chasing more.",
+        "It's better to have a sure thing now than the possibility of something better later.",
     ],
     "sustainable_development": [
         "It means that people meet their needs today without harm to the people of tomorrow.",
@@ -95,6 +102,10 @@ GOOD = {
         "\\[x = \\frac{12}{3} = 4\\]",
         "x is not 12, but x = 4.",
         "So 4 = x.",
+        "To solve the equation, subtract 5 from both sides: 3x = 12. Then divide both sides by 3 and get x = 4. Check: 3(4) + 5 = 17.",
+        "3x + 5 = 17 → 3x = 12 → x = 4",
+        "x equals four.",
+        "**x = 4**",
     ],
 }
 BAD = {
@@ -109,6 +120,7 @@ BAD = {
         "Sydney is the capital city; Canberra is not.",
         "Canberra is not the capital.",
         "Sydney is the capital, Canberra a town.",
+        "Many people think that it is Canberra.",
         "The capital of Austria is Vienna.",
     ],
     "relativity": [
