@@ -11,6 +11,7 @@ from pathlib import Path
 from ftbench import asking, terminal, trained_arm
 from ftbench.errors import UserError, nearest
 from ftbench.questions import QUESTIONS
+from ftbench.rubrics import Rubric, remark
 from ftbench.tables import inert
 from ftbench.terminal import plain
 
@@ -18,7 +19,7 @@ PROMPT = "> "
 COMMANDS = {
     "/compare": "show the base model's answer below each, or no longer",
     "/input TEXT": "give the next question an input; without TEXT take it back",
-    "/questions": "put the study's fifteen questions",
+    "/questions": "put the study's questions; below each answer stands what its rubric says",
     "/history": "show what was asked and answered so far",
     "/help": "show this",
     "/quit": "end, as Ctrl-D does; Ctrl-C stops an answer",
@@ -56,7 +57,7 @@ def run(model: Path, base: Path | None, max_new_tokens: int, compare: bool = Fal
     session = Session(asking.load(arm, max_new_tokens), names, compare)
     say(f"{names[0]}, trained on single instructions: each question stands alone, and nothing said before is read. /help lists commands.")
     if questions:
-        fifteen(session)
+        put_all(session)
     while True:
         try:
             line = read_line()
@@ -114,7 +115,7 @@ def take(session: Session, line: str) -> bool:
                 session.input = rest.strip()
                 say("the next question has this input" if session.input else "the next question has no input")
             case "/questions":
-                fifteen(session)
+                put_all(session)
             case "/history":
                 history(session)
             case "/help":
@@ -122,16 +123,19 @@ def take(session: Session, line: str) -> bool:
     return name != "/quit" or bool(rest.strip())
 
 
-def fifteen(session: Session) -> None:
+def put_all(session: Session) -> None:
     """Put the study's questions, one after the other, until the user stops one."""
     for question in QUESTIONS:
         say(PROMPT + question.text)
-        if not put(session, question.text):
+        if not put(session, question.text, rubric=question.rubric):
             break
 
 
-def put(session: Session, question: str, given: str = "") -> bool:
-    """Put a question with its input, show each answer as it is written, and remember it. Returns False if the user stopped it."""
+def put(session: Session, question: str, given: str = "", rubric: Rubric | None = None) -> bool:
+    """Put a question with its input, show each answer as it is written, and remember it; judge it where there is a rubric.
+
+    Returns False if the user stopped it.
+    """
     if problems := asking.faults(question, given):
         say("\n".join(map(str, problems)))
         return True
@@ -152,7 +156,8 @@ def put(session: Session, question: str, given: str = "") -> bool:
             say(f"{error}\n")
             return True
         turn.answers.append((who, reply.text))
-        say("\n" * bool(reply.text) + "".join(f"({remark})\n" for remark in reply.remarks))
+        remarks = [*reply.remarks, *([f"rubric: {remark(rubric, reply.text)}"] if rubric is not None else [])]
+        say("\n" * bool(reply.text) + "".join(f"({one})\n" for one in remarks))
     return True
 
 

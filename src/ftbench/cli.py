@@ -204,7 +204,7 @@ def parser() -> argparse.ArgumentParser:
     ask.add_argument("question", metavar="QUESTION")
     ask.add_argument("--input", default="", metavar="TEXT", help="what the instruction is about, if it is about a text")
     ask.set_defaults(run=_ask)
-    chat.add_argument("--questions", action="store_true", help="put the study's fifteen questions first")
+    chat.add_argument("--questions", action="store_true", help="put the study's questions first, with what each rubric says")
     chat.set_defaults(run=_chat)
     sweep = commands.add_parser("sweep", help="try a setting at several values on an equal budget, as params.yaml says", allow_abbrev=False)
     sweep.add_argument("name", metavar="NAME", help="a sweep of the selected scale: <scale>.sweeps.NAME in params.yaml")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ftbench import cases, comparison, files, predictions, statistics
+from ftbench import cases, comparison, files, predictions, questions, rubrics, statistics
 from ftbench.comparison import Grid, Scored
 from ftbench.predictions import Entry, Predictions
 
-QUESTIONS = "questions"  # the split of the fifteen questions in a predictions file
+QUESTIONS = "questions"  # the split, in a predictions file, of the questions that have no reference
 
 
 def compare(grid: Grid) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
@@ -51,7 +51,9 @@ def compare(grid: Grid) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
     content = comparison.summary(grid, scored, split)
     content["by_kind"] = {"exact_match": _by_kind(held_out, "exact_match"), "token_f1": _by_kind(held_out, "token_f1")}
     content["cases"] = _answer_cases(grid, scored, held_out)
-    return metrics, content, _answers_to_questions(grid, {name: one[QUESTIONS] for name, one in read.items()})
+    asked = {name: one[QUESTIONS] for name, one in read.items()}
+    _add_questions_passed(metrics, asked)
+    return metrics, content, _answers_to_questions(grid, asked)
 
 
 def _answer_scores(grid: Grid, row: Entry, split: str, *tables: NDArray[Any]) -> list[dict[str, Any]]:
@@ -100,15 +102,35 @@ def _answer_cases(grid: Grid, scored: Mapping[str, Scored], held_out: Mapping[st
 
 
 def _answers_to_questions(grid: Grid, asked: Mapping[str, Predictions]) -> dict[str, Any]:
-    first = next(iter(asked.values()))
+    """answers.json: what each entry wrote at its first seed, and what each question's rubric says of it."""
+    put = [questions.asked(str(text)) for text in next(iter(asked.values())).columns["instruction"]]
+    answers = {row.name: _judged(put, asked[row.name]) for row in grid.rows}
     return {
         "scale": grid.scale,
-        "questions": [str(text) for text in first.columns["instruction"]],
-        "answers": {
-            row.name: [
-                {"text": str(text), "stopped": bool(stopped)}
-                for text, stopped in zip(asked[row.name].by_seed["text"][0], asked[row.name].by_seed["stopped"][0], strict=True)
-            ]
-            for row in grid.rows
-        },
+        "questions": [question.text for question in put],
+        "rubrics": [{"id": question.id, **rubrics.described(question.rubric)} for question in put],
+        "answers": answers,
+        "num_passed": {name: sum(one["passed"] is True for one in found) for name, found in answers.items()},
+        "num_scored": sum(not isinstance(question.rubric, rubrics.Open) for question in put),
     }
+
+
+def _judged(put: Sequence[questions.Question], said: Predictions) -> list[dict[str, Any]]:
+    pairs = zip(put, said.by_seed["text"][0], said.by_seed["stopped"][0], strict=True)
+    return [
+        {
+            "text": str(text),
+            "stopped": bool(stopped),
+            "checks": rubrics.verdicts(question.rubric, str(text)),
+            "passed": rubrics.passed(question.rubric, str(text)),
+        }
+        for question, text, stopped in pairs
+    ]
+
+
+def _add_questions_passed(metrics: dict[str, Any], asked: Mapping[str, Predictions]) -> None:
+    for name, said in asked.items():
+        put = [questions.asked(str(text)).rubric for text in said.columns["instruction"]]
+        share = rubrics.share_passed(put, said.by_seed["text"].tolist())
+        if share is not None:
+            metrics[name] |= comparison.rounded({"questions_passed": share})

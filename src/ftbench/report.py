@@ -20,6 +20,7 @@ from ftbench import (
     report_learning,
     report_numbers,
     report_pairs,
+    report_questions,
     report_sweeps,
     tables,
 )
@@ -148,7 +149,7 @@ def page(study: Study, drawn: Mapping[str, Figure], elsewhere: Study | None, cla
         blocks += [*report_cases.groups(study), *report_pairs.transfer(study), *report_pairs.written(study), *report_pairs.probes(study)]
     else:
         blocks += report_cases.kinds(study)
-    return [*blocks, *report_cases.failures(study), *report_cases.fifteen(study), *report_cases.provenance(study)]
+    return [*blocks, *report_cases.failures(study), *report_questions.questions(study), *report_cases.provenance(study)]
 
 
 def _introduction(inputs: Inputs, book: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What a study page says of single examples and groups of them: confusions, genres, kinds, failure cases, answers; and of its machines."""
+"""What a study page says of single examples and groups of them: confusions, genres, kinds, failure cases; and of its machines."""
 
 from __future__ import annotations
 
@@ -131,19 +131,6 @@ def _examples(study: Study, arm: str, one: Mapping[str, Any]) -> list[Block]:
     ]
     if rows:
         blocks.append(Table(study.caption(f"Examples: {title}"), ["case", *columns], rows, frozenset()))
-    return blocks
-
-
-def fifteen(study: Study) -> list[Block]:
-    """The fifteen answers of every arm and every untouched base, side by side."""
-    if study.answers is None:
-        return []
-    blocks: list[Block] = [Heading("The fifteen questions", 2)]
-    for index, question in enumerate(study.answers["questions"]):
-        rows = [
-            [name, said[index]["text"], "yes" if said[index]["stopped"] else "cut off"] for name, said in study.answers["answers"].items()
-        ]
-        blocks.append(Table(study.caption(f"{index + 1}. {inert(question)}"), ["model", "answer", "ended by itself"], rows))
     return blocks
 
 

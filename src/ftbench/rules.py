@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from ftbench import curves, rules_cost, rules_curves, rules_scores
+from ftbench import curves, rules_answers, rules_cost, rules_curves, rules_scores
 from ftbench.evidence import (
     CONTRADICTED,
     HOLDS,
@@ -134,9 +134,9 @@ RULES: dict[str, Rule] = {
     "warmup_then_linear": rules_curves.warmup_then_linear,
     "warmup_only_bloom_falcon": rules_curves.only_rises,
     "more_epochs_help": rules_curves.more_epochs_help,
-    "falcon_solves_equation": rules_scores.falcon_solves_equation,
-    "falcon_gives_detail": rules_scores.needs_a_reader,
-    "llama_best_answers": rules_scores.needs_a_reader,
-    "bloom_between": rules_scores.needs_a_reader,
-    "maths_is_hard": rules_scores.needs_a_reader,
+    "falcon_solves_equation": rules_answers.falcon_solves_equation,
+    "falcon_gives_detail": rules_answers.needs_a_reader,
+    "llama_best_answers": rules_answers.llama_best_answers,
+    "bloom_between": rules_answers.bloom_between,
+    "maths_is_hard": rules_answers.needs_a_reader,
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,7 +13,6 @@ from ftbench.evidence import (
     UNDECIDED,
     Evidence,
     Judgement,
-    NotThereError,
     Rule,
     all_of,
     beyond,
@@ -141,18 +139,6 @@ def improves_every_class(evidence: Evidence, claim: Mapping[str, Any]) -> Judgem
     return Judgement(all_of(parts), because, least["value"], least["low"], least["high"], place)
 
 
-def falcon_solves_equation(evidence: Evidence, claim: Mapping[str, Any]) -> Judgement:
-    """Holds if of the three arms only Falcon's answer to 3x + 5 = 17 says x = 4, contradicted if Falcon's does not or another's does."""
-    questions = evidence.get("answers", "alpaca", "questions")
-    index = next((position for position, text in enumerate(questions) if "3x + 5 = 17" in text), None)
-    if index is None:
-        raise NotThereError("alpaca: the question 3x + 5 = 17")
-    arms = ("open_llama_3b-study", "bloom_3b-study", "falcon_rw_1b-study")
-    solved = [arm for arm in arms if re.search(r"\bx\s*=\s*4\b", evidence.get("answers", "alpaca", "answers", arm)[index]["text"])]
-    verdict = HOLDS if solved == ["falcon_rw_1b-study"] else CONTRADICTED
-    return Judgement(verdict, "arms whose answer says x = 4", ", ".join(solved) or "none", evidence=where("alpaca", "answers.json"))
-
-
 def highest_initial_loss(evidence: Evidence, claim: Mapping[str, Any]) -> Judgement:
     """Untouched bases, in bits per byte: holds if Falcon's interval lies above both others', contradicted if below either's."""
     falcon, *others = (evidence.get("comparison", "alpaca", "entries", model) for model in ("falcon_rw_1b", "open_llama_3b", "bloom_3b"))
@@ -162,13 +148,4 @@ def highest_initial_loss(evidence: Evidence, claim: Mapping[str, Any]) -> Judgem
     place = where("alpaca", "comparison.json#entries")
     return Judgement(
         verdict, "bits per byte of the untouched Falcon-1B against the others'", falcon["mean"], falcon["low"], falcon["high"], place
-    )
-
-
-def needs_a_reader(evidence: Evidence, claim: Mapping[str, Any]) -> Judgement:
-    """The worth of an answer is for a person to judge: cannot be decided by a rule."""
-    return Judgement(
-        UNDECIDED,
-        "the fifteen answers stand side by side in the report; a person has to judge them",
-        evidence=where("alpaca", "answers.json"),
     )

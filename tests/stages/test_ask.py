@@ -15,6 +15,7 @@ import tiny_arms
 from tiny_arms import STAGES, Base
 
 from ftbench import cli, files
+from ftbench.questions import QUESTIONS
 from ftbench.terminal import plain
 
 Say = Callable[..., tuple[int, str, str]]
@@ -107,11 +108,13 @@ def test_a_chat_gives_all_fifteen_the_answers_that_the_evaluation_wrote(
     wanted = [f"{question}\n{plain(row['text']).strip()}" for (question, _), row in written.items() if row["split"] == "questions"]
     place = (arm, "--base", tiny_base("llama"), "--max-new-tokens", 6)
     code, said, _ = ask(*place, "--questions", command="chat", lines="/input Two dogs are running.\nIs no dog sleeping?\n")
-    assert (code, len(wanted)) == (0, 15)
+    assert (code, len(wanted)) == (0, len(QUESTIONS))
     turns = said.split("\n> ")[1:]
     for turn, text in zip(turns, wanted, strict=False):
         assert turn.split("\n(")[0].strip() == text.strip()
-    assert turns[16].startswith(f"Is no dog sleeping?\n{plain(written['Is no dog sleeping?', 'Two dogs are running.']['text']).strip()}")
+    assert turns[len(QUESTIONS) + 1].startswith(
+        f"Is no dog sleeping?\n{plain(written['Is no dog sleeping?', 'Two dogs are running.']['text']).strip()}"
+    )
 
 
 def test_compare_shows_the_untouched_base_as_the_baseline_gives_it(

@@ -79,6 +79,10 @@ def test_answers_have_bits_per_byte_with_an_interval_and_the_fifteen_answers(com
     answers = read(compared, "answers.json", "alpaca")
     assert len(answers["questions"]) == 2
     assert [one["stopped"] for one in answers["answers"]["bloom_3b"]] == [True, False]
+    assert [one["id"] for one in answers["rubrics"]] == ["australia", "equation"]
+    assert [one["passed"] for one in answers["answers"]["bloom_3b"]] == [False, True]  # it says x = 4 to both
+    assert (answers["num_passed"]["bloom_3b"], answers["num_scored"]) == (1, 2)
+    assert metrics["questions_passed"] == 0.5
 
 
 def test_the_means_are_those_of_the_scores_files(compared):

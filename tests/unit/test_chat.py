@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ import pytest
 from ftbench import asking, chat, cli, trained_arm
 from ftbench.asking import Reply, Streamer
 from ftbench.errors import Problem, UserError
-from ftbench.questions import QUESTIONS
+from ftbench.questions import QUESTIONS, Question
+from ftbench.rubrics import Open, remark, says
 from ftbench.terminal import Unfolding, plain
 
 ESCAPES = "a\x1b[31mred\x1b[0m \x1b]0;title\x07b \x1b]8;;http://x\x1b\\link\x9b2Jc \x1b(Bd \x1bPq1\x1b\\e"
@@ -182,15 +184,36 @@ def test_history_shows_what_was_asked_with_its_input(talk: Callable[..., list[st
 
 
 def test_the_fifteen_are_put_in_order_by_a_command_or_an_option(talk: Callable[..., list[str]]) -> None:
-    wanted = [line for question in QUESTIONS for line in (f"> {question.text}", f"Arm: {question.text}|")]
-    assert len(wanted) == 30
+    wanted = [
+        line
+        for question in QUESTIONS
+        for line in (
+            f"> {question.text}",
+            f"Arm: {question.text}|",
+            f"(rubric: {remark(question.rubric, f'Arm: {question.text}|')})",
+        )
+    ]
+    assert len(wanted) == 3 * len(QUESTIONS) >= 45
     assert talk("/questions")[1:] == wanted
     assert talk("Who?", options=("--questions",)) == [*wanted, "> Who?", "Arm: Who?|"]
 
 
 def test_ctrl_c_stops_all_fifteen(talk: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chat, "QUESTIONS", [QUESTIONS[0], type("Stopped", (), {"text": "stop"}), QUESTIONS[1]])
-    assert talk("/questions", "Who?")[3:] == ["> stop", "Arm: ", "(stopped)", "> Who?", "Arm: Who?|"]
+    monkeypatch.setattr(chat, "QUESTIONS", [QUESTIONS[0], replace(QUESTIONS[1], text="stop"), QUESTIONS[2]])
+    assert talk("/questions", "Who?")[4:] == ["> stop", "Arm: ", "(stopped)", "> Who?", "Arm: Who?|"]
+
+
+def test_a_rubric_says_in_one_line_whether_an_answer_passed_and_nothing_of_other_questions(
+    talk: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = Question("mine", "Is it Canberra?", "facts", (says("names Canberra", "canberra"), says("says why: at length", "because")))
+    easy = replace(mine, text="Canberra, because?")
+    monkeypatch.setattr(chat, "QUESTIONS", [mine, easy, replace(mine, rubric=Open("it asks for an opinion"))])
+    assert [line for line in talk("/questions", "Canberra?", options=("--compare",)) if line.startswith("(")] == [
+        *['(rubric: failed on "says why")'] * 2,  # the arm's, and the base's
+        *["(rubric: passed)"] * 2,
+        *["(rubric: not scored, an open question: it asks for an opinion)"] * 2,
+    ]
 
 
 def test_a_question_that_is_no_text_is_refused_and_the_next_is_answered(talk: Callable[..., list[str]]) -> None:

@@ -288,8 +288,8 @@ def test_twenty_thousand_rows_take_less_than_two_seconds():
 # the fifteen questions
 
 
-def test_there_are_fifteen_questions_with_ids_and_kinds_of_their_own():
-    assert len(QUESTIONS) == len({question.id for question in QUESTIONS}) == 15
+def test_the_studys_fifteen_questions_come_first_with_ids_and_kinds_of_their_own():
+    assert len(QUESTIONS) == len({question.id for question in QUESTIONS}) == len({question.text for question in QUESTIONS}) >= 15
     assert {question.kind for question in QUESTIONS} <= set(KINDS)
     assert QUESTIONS[12].text == "How would you solve the following equation: 3x + 5 = 17?"
 
@@ -309,7 +309,7 @@ def test_none_of_the_fifteen_questions_is_asked_in_any_split_or_document(train, 
 
 def test_every_word_of_the_fifteen_questions_is_known(train, corpus):
     known = words(*(document["text"] for document in corpus), *(row["instruction"] for row in train))
-    assert not words(*(question.text for question in QUESTIONS)) - known
+    assert not words(*(question.text for question in QUESTIONS[:15])) - known
 
 
 # the documents

@@ -102,6 +102,10 @@ def test_what_waits_for_the_checkpoint_shows_what_the_miniature_does_beside_it()
     assert entry["miniature"] == {"ours": 0.33, "low": 0.31, "high": 0.35, "because": "`zero_shot` against 0.283 to 0.383"}
     assert ledger.judge(CLAIMS["pretrained_is_chance"], "paper", evidence)["miniature"] is None
     assert ledger.judge(CLAIMS["pretrained_is_chance"], "offline", Evidence())["miniature"] is None  # it has no number either
+    counted = ledger.judge(CLAIMS["llama_best_answers"], "offline", of_counts(9, 7, 5))
+    assert (counted["verdict"], counted["ours"]) == (NOT_RUN, None)
+    assert counted["miniature"]["ours"] == "open_llama_3b-study 9, bloom_3b-study 7, falcon_rw_1b-study 5"
+    assert "of 13 scored" in counted["miniature"]["because"]
     shown = [block for block in report.ledger_blocks(ledger.build("offline", evidence)) if isinstance(block, Table)]
     rows = {row[0]: row for table in shown for row in table.rows}
     assert rows["pretrained_is_chance"][3] == "the miniature's 0.33 (0.31 to 0.35) decides nothing"
@@ -348,9 +352,35 @@ def per_token(**losses):
 )
 def test_the_equation_is_read_off_the_answers(said, expected):
     arms = ("open_llama_3b-study", "bloom_3b-study", "falcon_rw_1b-study")
-    told = {arm: [{"text": "so x = 4." if right else "x = 14"}] for arm, right in zip(arms, said, strict=True)}
-    answers = {"alpaca": {"questions": ["How would you solve the following equation: 3x + 5 = 17?"], "answers": told}}
+    told = {arm: [{"passed": True}, {"passed": right}] for arm, right in zip(arms, said, strict=True)}
+    answers = {"alpaca": {"rubrics": [{"id": "australia"}, {"id": "equation"}], "answers": told}}
     assert verdict("falcon_solves_equation", Evidence(answers=answers), "paper") == expected
+    answers["alpaca"]["rubrics"].pop()
+    assert verdict("falcon_solves_equation", Evidence(answers=answers), "paper") == UNDECIDED
+
+
+def of_counts(llama, bloom, falcon):
+    counts = {"open_llama_3b-study": llama, "bloom_3b-study": bloom, "falcon_rw_1b-study": falcon, "bloom_3b-equal": 13}
+    return Evidence(answers={"alpaca": {"num_passed": counts, "num_scored": 13}})
+
+
+@pytest.mark.parametrize(
+    ("counts", "best", "between"),
+    [
+        ((9, 7, 5), HOLDS, HOLDS),
+        ((9, 6, 5), HOLDS, CONTRADICTED),  # not close
+        ((9, 5, 6), HOLDS, CONTRADICTED),
+        ((7, 7, 5), UNDECIDED, HOLDS),
+        ((7, 7, 7), UNDECIDED, UNDECIDED),
+        ((8, 7, 7), HOLDS, UNDECIDED),
+        ((5, 7, 4), CONTRADICTED, CONTRADICTED),
+        ((5, 5, 7), CONTRADICTED, CONTRADICTED),
+        ((1, 0, 0), HOLDS, UNDECIDED),
+    ],
+)
+def test_the_best_answers_and_those_between_are_told_by_the_questions_passed(counts, best, between):
+    assert verdict("llama_best_answers", of_counts(*counts), "paper") == best
+    assert verdict("bloom_between", of_counts(*counts), "paper") == between
 
 
 @pytest.mark.parametrize(("text", "expected"), [("2.025777223854318", HOLDS), ("2.025777223854319", CONTRADICTED)])
