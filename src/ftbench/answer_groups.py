@@ -39,7 +39,7 @@ METRICS: dict[str, Callable[[Predictions, NDArray[np.bool_]], Table | None]] = {
 COMPARED = ("exact_match", "token_f1", "bits_per_byte")
 
 
-def groups(columns: Mapping[str, Sequence[Any]]) -> dict[str, dict[str, NDArray[np.bool_]]]:
+def groups(columns: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, NDArray[np.bool_]]]:
     """By what instructions are grouped: of each group that has any, which of them [items] are in it."""
     kinds = [None if kind is None else str(kind) for kind in columns["kind"]]
     inputs = ["with_input" if str(text).strip() else "without_input" for text in columns["input"]]
@@ -89,16 +89,18 @@ def _limits(table: Table) -> dict[str, Any]:
 def gain(after: Table, before: Table) -> dict[str, float | None]:
     """The paired difference of two score tables [seeds, items] with its 95 % interval.
 
-    Where every item differs by the same, its spread is no interval: a gain on 30 of 30 is not certain to be one on all. For scores of 0 and 1
-    the two sides' own intervals then make it (Newcombe's, of unpaired shares: the wider one); other scores have none, null.
+    Where every item differs by the same, its spread is no interval: a gain on 30 of 30 is not certain to be one on all. For scores of 0
+    and 1 the two sides' own intervals then make it (Newcombe's, of unpaired shares: the wider one); other scores have none, null.
     """
     found = statistics.difference(after, before)
-    low: float | None = found.low
-    high: float | None = found.high
-    if found.low == found.high:
-        low = high = None
-        if np.isin(after, (0.0, 1.0)).all() and np.isin(before, (0.0, 1.0)).all():
-            a, b = statistics.interval(after), statistics.interval(before)
-            low = max(found.difference - float(np.hypot(a.mean - a.low, b.high - b.mean)), -1.0)
-            high = min(found.difference + float(np.hypot(a.high - a.mean, b.mean - b.low)), 1.0)
+    low, high = found.low, found.high
+    shares = bool(np.isin(after, (0.0, 1.0)).all() and np.isin(before, (0.0, 1.0)).all())
+    if low == high and not shares:
+        return {"difference": found.difference, "low": None, "high": None}
+    if low == high:
+        a, b = statistics.interval(after), statistics.interval(before)
+        low = found.difference - float(np.hypot(a.mean - a.low, b.high - b.mean))
+        high = found.difference + float(np.hypot(a.high - a.mean, b.mean - b.low))
+    if shares:
+        low, high = max(low, -1.0), min(high, 1.0)
     return {"difference": found.difference, "low": low, "high": high}

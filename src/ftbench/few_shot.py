@@ -50,10 +50,9 @@ def prompt(settings: Text, instruction: str, input: str, solved: Sequence[Solved
 
 def openings(template: InstructionTemplate) -> set[str]:
     """The lines, without white space around them, that stand before the instruction in either prompt; blank ones left out."""
-    before = [
-        one.partition("{instruction}")[0].replace("{{", "{").replace("}}", "}") for one in (template.with_input, template.without_input)
-    ]
-    return {line.strip() for one in before for line in one.splitlines() if line.strip() and "{input}" not in line}
+    marked = ({"instruction": "\0", "input": "\0"}, {"instruction": "\0"})  # the fields, as what no line of a template holds
+    filled = [text.fill(one, **fields) for one, fields in zip((template.with_input, template.without_input), marked, strict=True)]
+    return {line.strip() for one in filled for line in one.partition("\0")[0].splitlines() if line.strip()}
 
 
 def until_next_example(answer: Answer, template: InstructionTemplate, solved: Sequence[Solved]) -> Answer:

@@ -8,6 +8,7 @@ from typing import Any
 from ftbench.report_data import Study
 from ftbench.tables import Block, Heading, Paragraph, Table, count, metric, number, percent, points
 
+SHOWN = {"exact_match": "exact match", "token_f1": "token F1", "bits_per_byte": "bits per byte"}
 STOPS = 0.95  # of the held-out instructions: a model that ends fewer of its answers has not learnt to stop
 GROUPINGS = ("by_kind", "by_pool", "by_input", "by_length")
 NAMES = {
@@ -77,7 +78,7 @@ def side_by_side(study: Study) -> list[Block]:
                 gains = [_gain(key, found["gains"][by][key][group].get(arm, {}).get(other)) for key, other in _columns(others)]
                 rows.append([NAMES.get(group, group.replace("_", " ")), count(entries[arm]["n"]), *shown, *gains])
         if rows:
-            gained = [f"{_NAMES[name]} gained over {_short(other, model)}" for name, other in _columns(others)]
+            gained = [f"{SHOWN[name]} gained over {_short(other, model)}" for name, other in _columns(others)]
             headers = ["instructions", "n", *others, arm, *gained]
             caption = f"{arm} by group of instructions: exact match / token F1 / bits per byte"
             blocks += [Heading(arm, 3), Table(study.caption(caption), headers, rows, frozenset())]
@@ -89,9 +90,6 @@ def side_by_side(study: Study) -> list[Block]:
     return [Heading("Kinds of instruction", 2), *said, *blocks]
 
 
-_NAMES = {"exact_match": "exact match", "token_f1": "token F1", "bits_per_byte": "bits per byte"}
-
-
 def _others(study: Study, arm: str) -> list[str]:
     """The entries that an arm is set beside, the untouched base first."""
     gains = study.comparison["gains"]
@@ -100,7 +98,7 @@ def _others(study: Study, arm: str) -> list[str]:
 
 
 def _columns(others: list[str]) -> list[tuple[str, str]]:
-    return [(name, other) for other in others for name in (_NAMES if other == others[0] else ("exact_match", "token_f1"))]
+    return [(name, other) for other in others for name in (SHOWN if other == others[0] else ("exact_match", "token_f1"))]
 
 
 def _short(other: str, model: str | None) -> str:
@@ -108,7 +106,7 @@ def _short(other: str, model: str | None) -> str:
 
 
 def _pair(by: Mapping[str, Any], group: str, name: str) -> str:
-    values = [(key, by[key][group].get(name)) for key in _NAMES]
+    values = [(key, by[key][group].get(name)) for key in SHOWN]
     return " / ".join("–" if one is None else metric(key, one["mean"]) for key, one in values)
 
 

@@ -70,12 +70,8 @@ class Study(Strict):
     @model_validator(mode="after")
     def _names_once(self) -> Self:
         levels = [level for factor in self.factors.values() for level in factor]
-        for what, names in (
-            ("level", levels),
-            ("baseline", self.baselines),
-            ("model", self.three_shot),
-            ("seed", [str(seed) for seed in self.seeds]),
-        ):
+        listed = {"level": levels, "baseline": self.baselines, "model": self.three_shot, "seed": [str(seed) for seed in self.seeds]}
+        for what, names in listed.items():
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"each {what} once in a study (twice here: {', '.join(twice)})")
