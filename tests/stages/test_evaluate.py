@@ -274,8 +274,9 @@ def check_answers(predictions: dict[str, list[Any]], scores: dict[str, Any]) -> 
     assert figures["mean_tokens"] == np.mean(predictions["generated_tokens"][:held_out])
     assert max(predictions["generated_tokens"]) <= 6
     for name in ("repetition", "looping"):
-        assert figures[name] == np.mean(predictions[name][:held_out])
-    assert figures["length_ratio"] == sum(len(said.encode()) for said in predictions["text"][:held_out]) / 58
+        assert figures[name] == pytest.approx(np.mean(predictions[name][:held_out]))
+    num_bytes = sum(len(said.encode()) for said in predictions["text"][:held_out])
+    assert figures["length_ratio"] == pytest.approx(num_bytes / 58)
 
 
 def test_answers_are_evaluated_on_held_out_instructions_and_the_fifteen_questions(
@@ -291,9 +292,8 @@ def test_an_untouched_base_model_answers_too(tiny_base: Base, run: Callable[...,
     check_answers(predictions, scores)
     assert files.read_json(root / "out/answers-tiny_llama-cost.json")["arm"] == "tiny_llama"
     tokenizer = bases.load_tokenizer(tiny_base("llama"))
-    asked = [
-        f"{said}\n{more}\nAnswer:" if more else f"{said}\nAnswer:" for said, more in zip(*map(predictions.get, ("instruction", "input")))
-    ]
+    rows = zip(predictions["instruction"], predictions["input"], strict=True)
+    asked = [f"{said}\n{more}\nAnswer:" if more else f"{said}\nAnswer:" for said, more in rows]
     lengths = [len(tokenizer(prompt)["input_ids"]) for prompt in asked]
     assert scores["test"]["num_truncated"] == sum(length > 64 for length in lengths) > 0
 
