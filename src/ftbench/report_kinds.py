@@ -31,6 +31,10 @@ EXAMPLES = (
     "references, the end of sequence after them included, which the examples do not show."
 )
 
+MINIATURES = (
+    " The base models here are miniatures, pretrained on short pieces of text: what examples do for them says nothing of the checkpoints."
+)
+
 
 def kinds(study: Study) -> list[Block]:
     """How the answers end, how long they are, and how they do by group of instructions."""
@@ -86,7 +90,8 @@ def side_by_side(study: Study) -> list[Block]:
         return []
     said = [Paragraph(RULE)]
     if any(len(_others(study, arm)) > 1 for arm in found["ranked"]):
-        said.append(Paragraph(EXAMPLES))
+        bases = (found.get("made_of") or {}).get("bases", {}).values()
+        said.append(Paragraph(EXAMPLES + (MINIATURES if any(one["published_as"] is None for one in bases) else "")))
     return [Heading("Kinds of instruction", 2), *said, *blocks]
 
 

@@ -76,6 +76,13 @@ def test_base_base_with_examples_and_arm_stand_side_by_side_with_the_gains():
     assert any(isinstance(one, Paragraph) and "_three_shot" in one.text for one in blocks)
 
 
+def test_examples_before_a_miniature_are_said_to_tell_nothing_of_the_checkpoint():
+    one = study()
+    for published_as, says in ((None, True), ("someone/m", False)):
+        one.comparison["made_of"] = {"bases": {"m": {"published_as": published_as}}}
+        assert ("are miniatures" in markdown(report_kinds.side_by_side(one))) is says
+
+
 def test_without_any_group_there_is_no_section():
     assert report_kinds.side_by_side(study(kinds=())) == []
 
