@@ -2,12 +2,13 @@
 
 `majority` and the shallow classifiers (`hypothesis_only` and its kin) learn from the split train. `untrained_head` is the base model under
 a random head. `zero_shot` and `one_shot` read the label off the base model's next words, in several wordings of the prompt, of which the
-first gives the predictions. In a study of several models a baseline is the model itself, untouched, answering instructions.
+first gives the predictions. In a study of several models a baseline is the model itself, untouched, answering instructions: as it is, or
+(`<model>_three_shot`) after solved examples from train, where its answer ends as `ftbench.few_shot` says.
 
 Reads the splits of a data set and the base model. Writes predictions, scores and cost as for a trained arm, at seed 0. In the scores,
 `hypothesis_only` has the accuracies of all shallow classifiers under `shallow`, a prompted baseline the scores of each wording under
 `wordings`, each with what the model writes freely, and the probability of the label words after the prompt as `label_mass`.
-Parameters: the study's `text` and `evaluation`, and the wordings of a prompted baseline.
+Parameters: the study's `text` and `evaluation`, and the wordings or the examples of a prompted baseline.
 Example: python stages/baseline.py --study snli --baseline zero_shot
     --data data/snli --base models/base/phi_2
     --predictions reports/snli/predictions/zero_shot-0.parquet
@@ -20,7 +21,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ftbench import answers, baselines, bases, evaluation, evaluation_nli, grid, params, scores, seeds, stage
+from ftbench import answers, baselines, bases, evaluation, evaluation_nli, few_shot, grid, params, scores, seeds, stage
 from ftbench.errors import Problem, UserError, nearest
 from ftbench.evaluation import Columns
 from ftbench.evaluation_nli import Judged
@@ -31,17 +32,26 @@ SEED = 0
 def main(arguments: argparse.Namespace) -> None:
     """Score one baseline."""
     raw = params.read()
-    known = [*grid.BASELINES, bases.manifest(arguments.base)["model"]]
+    model = bases.manifest(arguments.base)["model"]
+    known = [*grid.BASELINES, model, grid.with_examples(model)]
     if arguments.baseline not in known:
         mend = nearest(arguments.baseline, known)
         raise UserError(Problem(f"a baseline of {arguments.study}", repr(arguments.baseline), allowed=", ".join(known), mend=mend))
-    if arguments.baseline not in grid.BASELINES:
-        answer(arguments, raw)
-    else:
+    if arguments.baseline in grid.BASELINES:
         classify(arguments, raw)
+    else:
+        answer(arguments, raw, solved(arguments, raw) if arguments.baseline != model else None)
 
 
-def answer(arguments: argparse.Namespace, raw: grid.Raw) -> None:
+def solved(arguments: argparse.Namespace, raw: grid.Raw) -> few_shot.Examples:
+    """The examples in front of every prompt: the same for every model and every instruction."""
+    settings, train = grid.three_shot(raw, arguments.study), evaluation.read_split(arguments.data, "train")
+    where = params.at(grid.scale(raw), arguments.study, grid.THREE_SHOT, "num_examples")
+    drawn = few_shot.drawn(where, train, settings.num_examples, seeds.derive(settings.seed, arguments.study, "examples"))
+    return few_shot.Examples([(train["instruction"][k], train["input"][k], train["output"][k]) for k in drawn], settings.max_length)
+
+
+def answer(arguments: argparse.Namespace, raw: grid.Raw, examples: few_shot.Examples | None) -> None:
     """The untouched base model's answers to instructions."""
     from ftbench import costs
 
@@ -50,8 +60,8 @@ def answer(arguments: argparse.Namespace, raw: grid.Raw) -> None:
     with costs.measure() as cost:
         model, tokenizer = decoder(arguments)
         with evaluation.timed(cost):
-            rows = answers.rows(model, tokenizer, instructions, text, settings, SEED)
-    answers.write(arguments.predictions, arguments.scores, rows)
+            rows, num_truncated = answers.rows(model, tokenizer, instructions, text, settings, SEED, examples)
+    answers.write(arguments.predictions, arguments.scores, rows, num_truncated)
     finish(arguments, cost, len(rows))
 
 

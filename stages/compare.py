@@ -21,7 +21,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Write the comparison of one study."""
     raw = params.read()
     study = grid.study(raw, arguments.study)
-    rows = predictions.entries(grid.arms(study), study.factors, study.baselines, study.seeds)
+    rows = predictions.entries(grid.arms(study), study.factors, grid.baselines(study), study.seeds)
     expected = predictions.expected_files(arguments.out, rows)
     predictions.refuse_missing(expected)
     left_over = predictions.orphans(arguments.out, expected)

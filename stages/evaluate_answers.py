@@ -29,8 +29,8 @@ def main(arguments: argparse.Namespace) -> None:
     with costs.measure() as cost:
         model, tokenizer = models.load_arm(arguments.model, arguments.base)
         with evaluation.timed(cost):
-            rows = answers.rows(model, tokenizer, instructions, text, settings, arguments.seed)
-    answers.write(arguments.predictions, arguments.scores, rows)
+            rows, num_truncated = answers.rows(model, tokenizer, instructions, text, settings, arguments.seed)
+    answers.write(arguments.predictions, arguments.scores, rows, num_truncated)
     evaluation.write_cost(arguments.cost, cost, arguments.study, arguments.arm, arguments.seed, arm["model"], len(rows))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ftbench import answers, evaluation, evaluation_nli, files, probes, scores, text
+from ftbench import answers, evaluation, evaluation_nli, files, probes, repetition, scores, text
 
 PARAMS = """\
 scale: offline
@@ -52,6 +52,8 @@ studies:
     baselines:
       - open_llama_3b
       - bloom_3b
+    three_shot:
+      - open_llama_3b
     seeds:
       - 0
     primary_metric: bits_per_byte
@@ -127,14 +129,15 @@ def write_pairs(
 
 def _write_alpaca(root: Path) -> None:
     rng = np.random.default_rng(1)
-    kinds = ["fact", "arithmetic", None]
+    kinds = ["facts", "arithmetic", None]
     rows = [
         {"id": f"alpaca-{index}", "kind": kinds[index % 3], "instruction": f"Say {index}.", "input": "", "output": f"It is {index}."}
         for index in range(60)
     ]
     files.write_parquet(root / "data/alpaca/test.parquet", pa.Table.from_pylist(rows))
     questions = ["What is the capital city of Australia?", "How would you solve the following equation: 3x + 5 = 17?"]
-    for name, skill in (("open_llama_3b-study", 0.8), ("bloom_3b-study", 0.6), ("open_llama_3b", 0.0), ("bloom_3b", 0.0)):
+    skills = {"open_llama_3b-study": 0.8, "bloom_3b-study": 0.6, "open_llama_3b": 0.0, "bloom_3b": 0.0, "open_llama_3b_three_shot": 0.1}
+    for name, skill in skills.items():
         told = [_answer(row, rng.random() < skill, 4.0 - 3 * skill + rng.random()) for row in rows]
         asked = [
             {
@@ -151,6 +154,8 @@ def _write_alpaca(root: Path) -> None:
                 "nll": None,
                 "generated_tokens": 9,
                 "stopped": index == 0,
+                "repetition": 0.0,
+                "looping": False,
                 "exact_match": None,
                 "token_f1": None,
                 "seed": 0,
@@ -164,7 +169,8 @@ def _write_alpaca(root: Path) -> None:
         figures = {
             "n": len(told),
             **scores.likelihood(*columns),
-            **{key: scores.mean_of(told, key) for key in ("exact_match", "token_f1", "stopped")},
+            **{key: scores.mean_of(told, key) for key in ("exact_match", "token_f1", "stopped", "repetition", "looping")},
+            "length_ratio": answers.length_ratio(told),
             "mean_tokens": scores.mean_of(told, "generated_tokens"),
             "by_kind": {},
         }
@@ -190,6 +196,8 @@ def _answer(row: dict[str, Any], right: bool, nll: float) -> dict[str, Any]:
         "nll": nll,
         "generated_tokens": 5,
         "stopped": right,
+        "repetition": repetition.repetition(said),
+        "looping": repetition.looping(said),
         "exact_match": answers.exact_match(said, row["output"]),
         "token_f1": answers.token_f1(said, row["output"]),
         "seed": 0,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,18 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from ftbench import files, scores, text
+from ftbench import few_shot, files, scores, text
+from ftbench.few_shot import Examples
 from ftbench.questions import QUESTIONS as FIFTEEN
-from ftbench.schema import Evaluation, Text
+from ftbench.repetition import looping, repetition, words
+from ftbench.schema import Evaluation, InstructionTemplate, Text
 
 HELD_OUT = "test"
 QUESTIONS = "questions"  # the split, in a predictions file, of the fifteen questions: they have no reference
-_WORD = re.compile(r"\w+(?:[.,]\d+)*|[^\w\s]")
-
-
-def words(text: str) -> list[str]:
-    """The words, numbers and marks of a text in lower case: a number keeps its decimals, a mark is a word of its own."""
-    return _WORD.findall(text.lower())
 
 
 def exact_match(text: str, reference: str) -> bool:
@@ -52,7 +47,16 @@ def figures(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         **matches,
         "stopped": scores.mean_of(rows, "stopped"),
         "mean_tokens": scores.mean_of(rows, "generated_tokens"),
+        "length_ratio": length_ratio(rows),
+        "repetition": scores.mean_of(rows, "repetition"),
+        "looping": scores.mean_of(rows, "looping"),
     }
+
+
+def length_ratio(rows: Sequence[Mapping[str, Any]]) -> float:
+    """The bytes of all answers over the bytes of all their references."""
+    said, wanted = (sum(len(row[name].encode("utf-8", "surrogatepass")) for row in rows) for name in ("text", "reference"))
+    return said / max(wanted, 1)
 
 
 def by_kind(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -62,10 +66,18 @@ def by_kind(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def rows(
-    model: Any, tokenizer: Any, columns: Mapping[str, list[Any]], settings: Text, evaluation: Evaluation, seed: int
-) -> list[dict[str, Any]]:
+    model: Any,
+    tokenizer: Any,
+    columns: Mapping[str, list[Any]],
+    settings: Text,
+    evaluation: Evaluation,
+    seed: int,
+    examples: Examples | None = None,
+) -> tuple[list[dict[str, Any]], int]:
     """A model's answers to held-out instructions and to the fifteen questions, one row each, as the predictions file has them.
 
+    Beside them, how many of the prompts were too long and lost their beginning. With `examples` these stand in front of every prompt, and
+    an answer ends where the next one would begin (`few_shot`); `generated_tokens` are all that were written.
     `tokens`, `bytes` and `nll` are the reference answer's: its tokens with the end of sequence, its text's bytes, the loss summed in nats.
     """
     from ftbench import inference
@@ -73,10 +85,15 @@ def rows(
     assert evaluation.max_new_tokens is not None, "answers have a longest length"
     batch_size, number = evaluation.per_device_eval_batch_size, len(columns["id"])
     asked = [*zip(columns["instruction"], columns["input"], strict=True), *((question.text, "") for question in FIFTEEN)]
-    prompts = [text.instruction_prompt(settings, *parts) for parts in asked]
-    encoded = text.encode_prompts(tokenizer, prompts, settings.max_length)
+    solved = examples.solved if examples else ()
+    longest = examples.max_length if examples else settings.max_length
+    prompts = [few_shot.prompt(settings, *parts, solved) for parts in asked]
+    encoded = text.encode_prompts(tokenizer, prompts, longest - evaluation.max_new_tokens if examples else longest)
     written = inference.generate(model, tokenizer, encoded.features, batch_size, evaluation.max_new_tokens)
-    held_out = text.encode_answers(tokenizer, prompts[:number], columns["output"], settings.max_length)
+    if examples:
+        assert isinstance(settings.template, InstructionTemplate), "instructions have two templates"
+        written = [few_shot.until_next_example(answer, settings.template, solved) for answer in written]
+    held_out = text.encode_answers(tokenizer, prompts[:number], columns["output"], longest)
     nll = inference.answer_loss(model, tokenizer, held_out.features, batch_size)
     found = []
     for k, (parts, prompt, answer) in enumerate(zip(asked, prompts, written, strict=True)):
@@ -88,6 +105,8 @@ def rows(
             "text": answer.text,
             "generated_tokens": answer.num_tokens,
             "stopped": answer.stopped,
+            "repetition": repetition(answer.text),
+            "looping": looping(answer.text),
             "seed": seed,
             "example_hash": text.example_hash(*parts, reference or ""),
             "prompt_hash": text.prompt_hash(prompt),
@@ -100,10 +119,10 @@ def rows(
             row |= {"tokens": num_tokens, "bytes": held_out.num_bytes[k], "nll": float(nll[k])}
             row |= {"exact_match": exact_match(answer.text, reference), "token_f1": token_f1(answer.text, reference)}
         found.append(row)
-    return found
+    return found, encoded.num_truncated
 
 
-def write(predictions: Path, scores_path: Path, found: Sequence[Mapping[str, Any]]) -> None:
+def write(predictions: Path, scores_path: Path, found: Sequence[Mapping[str, Any]], num_truncated: int) -> None:
     """Write answers as one Parquet file, and the scores of those that have a reference as JSON."""
     import pyarrow as pa
 
@@ -111,9 +130,10 @@ def write(predictions: Path, scores_path: Path, found: Sequence[Mapping[str, Any
     columns = {name: pa.string() for name in texts}
     columns |= {"tokens": pa.int32(), "bytes": pa.int32(), "nll": pa.float64(), "generated_tokens": pa.int32(), "stopped": pa.bool_()}
     columns |= {"exact_match": pa.bool_(), "token_f1": pa.float64(), "seed": pa.int32(), "prompt_hash": pa.string()}
+    columns |= {"repetition": pa.float64(), "looping": pa.bool_()}
     held_out = [row for row in found if row["split"] == HELD_OUT]
     files.write_parquet(predictions, pa.Table.from_pylist([dict(row) for row in found], schema=pa.schema(columns)))
-    files.write_json(scores_path, {HELD_OUT: {**figures(held_out), "by_kind": by_kind(held_out)}})
+    files.write_json(scores_path, {HELD_OUT: {**figures(held_out), "num_truncated": num_truncated, "by_kind": by_kind(held_out)}})
 
 
 def _trimmed(text: str) -> str:

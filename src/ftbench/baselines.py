@@ -35,7 +35,9 @@ def majority(train_labels: Sequence[int], num_examples: int) -> np.ndarray:
 
 
 def solved_pairs(train: Mapping[str, Sequence[Any]], num_pairs: int, seed: int) -> list[tuple[str, str, int]]:
-    """Pairs of train with their labels, as examples in a prompt: `num_pairs` of them, drawn by `seed`."""
+    """Pairs of train with their labels, as examples in a prompt: `num_pairs` of them, drawn by `seed`. Raises UserError for too few."""
+    if num_pairs and num_pairs > len(train["id"]):
+        raise UserError(Problem("num_examples", str(num_pairs), f"at most {len(train['id'])}, the rows of train", "ask for fewer"))
     drawn = random.Random(seed).sample(range(len(train["id"])), num_pairs) if num_pairs else []
     return [(train["premise"][k], train["hypothesis"][k], train["label"][k]) for k in drawn]
 

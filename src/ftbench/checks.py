@@ -18,7 +18,7 @@ Raw = Mapping[str, Any]
 Result = TypeVar("Result")
 KINDS: tuple[type[schema.Strict], ...] = (schema.Training, schema.Quantization, *schema.ADAPTERS)
 # a level of this name could be taken for a block of its study, or for a key inside a setting
-RESERVED = {*grid.SHARED, *grid.PROMPTED, *(key for kind in KINDS for key in kind.model_fields)}
+RESERVED = {*grid.SHARED, *grid.PROMPTED, grid.THREE_SHOT, *(key for kind in KINDS for key in kind.model_fields)}
 
 
 def everything(raw: Raw, root: Path = Path()) -> dict[str, schema.Study]:
@@ -81,6 +81,13 @@ def _design(name: str, study: schema.Study, root: Path) -> list[Problem]:
     for baseline in study.baselines:
         if baseline not in known:
             found.append(Problem(params.at(*keys, "baselines"), baseline, ", ".join(known), nearest(baseline, known)))
+    models = study.factors.get("model", [])
+    for model in study.three_shot:
+        if model not in models:
+            found.append(Problem(params.at(*keys, grid.THREE_SHOT), model, ", ".join(models) or "none", nearest(model, models)))
+        elif grid.with_examples(model) in models:
+            allowed = f"a name other than {grid.with_examples(model)}, which is {model} with examples"
+            found.append(Problem(params.at(*keys, "factors", "model"), grid.with_examples(model), allowed))
     return found or _scripts(keys, study, root)
 
 
@@ -148,7 +155,9 @@ def _study(
     blocks = raw[scale][name]
     levels = [level for names in study.factors.values() for level in names]
     prompted = [baseline for baseline in study.baselines if baseline in grid.PROMPTED]
-    found += fits.unknown((scale, name), blocks, [*grid.SHARED, *levels, *prompted], "level")
+    found += fits.unknown(
+        (scale, name), blocks, [*grid.SHARED, *levels, *prompted, *([grid.THREE_SHOT] if study.three_shot else [])], "level"
+    )
     for level in levels:
         for setting, value in blocks[level].items() if isinstance(blocks.get(level), Mapping) else ():
             if grid.is_by_level(setting, value):
@@ -157,6 +166,8 @@ def _study(
     evaluation = tried(found, partial(grid.evaluation, raw, name))
     for baseline in prompted:
         tried(found, partial(grid.prompts, raw, name, baseline))
+    if study.three_shot and (examples := tried(found, partial(grid.three_shot, raw, name))):
+        found += fits.three_shot((scale, name), study, examples, evaluation, models, datasets.get(study.dataset))
     for section, names in (("datasets", [study.dataset]), ("models", [grid.model_of(study, arm) for arm in grid.arms(study)])):
         if isinstance(raw[scale].get(section), Mapping):
             found += fits.unknown((scale, section), names, raw[scale][section], f"name, which the study {name} needs")

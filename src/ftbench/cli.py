@@ -18,7 +18,7 @@ def _check(arguments: argparse.Namespace) -> None:
     studies = checks.everything(raw, beside if (beside / "stages").is_dir() else Path())  # an example lies elsewhere than the scripts
     for name, study in studies.items():
         arms = len(grid.arms(study))
-        print(f"{name}: {arms} arms x {len(study.seeds)} seeds, {len(study.baselines)} baselines")
+        print(f"{name}: {arms} arms x {len(study.seeds)} seeds, {len(grid.baselines(study))} baselines")
     print(f"{arguments.params} fits together at the scales {', '.join(grid.scales(raw))}; selected: {raw['scale']}")
 
 

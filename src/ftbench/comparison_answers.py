@@ -8,11 +8,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ftbench import cases, comparison, files, predictions, questions, rubrics, statistics
+from ftbench import answer_groups, cases, comparison, files, predictions, questions, rubrics, statistics
 from ftbench.comparison import Grid, Scored
+from ftbench.grid import with_examples
 from ftbench.predictions import Entry, Predictions
 
 QUESTIONS = "questions"  # the split, in a predictions file, of the questions that have no reference
+
+
+SCORES = (  # of metrics.json, as the scores files have them
+    "perplexity", "bits_per_byte", "nll_per_token", "exact_match", "token_f1", "stopped", "mean_tokens", "length_ratio", "repetition",
+    "looping",
+)  # fmt: skip
+
+
+def others_of(grid: Grid, arm: str) -> list[str]:
+    """What an arm's answers are set beside: its base model untouched, and the same with examples in front, where the study scores them."""
+    base, there = comparison.base_of(grid, arm), [row.name for row in grid.rows]
+    model = grid.row(arm).levels.get("model")
+    return [name for name in (base, with_examples(model) if model else None) if name in there]
 
 
 def compare(grid: Grid) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
@@ -21,7 +35,7 @@ def compare(grid: Grid) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
     Raises UserError for files that are broken, edited or cannot be paired.
     """
     shared = ("id", "example_hash", "split", "prompt_hash", "kind", "instruction", "input", "reference")
-    per_seed = ("text", "tokens", "bytes", "nll", "stopped", "exact_match", "token_f1")
+    per_seed = ("text", "tokens", "bytes", "nll", "stopped", "exact_match", "token_f1", "repetition", "looping")
     read = {row.name: predictions.read(grid.report, row, shared, per_seed) for row in grid.rows}
     comparison.refuse_other_examples(grid, read, ("example_hash",))
     comparison.refuse_other_prompts(grid, read)
@@ -41,15 +55,13 @@ def compare(grid: Grid) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
         }
         scored[row.name] = Scored(row, comparison.primary_scores(grid, by_metric), right, one.by_seed["text"])
         seeds = _answer_scores(grid, row, split, nll, tokens, num_bytes, right, f1)
-        found = comparison.mean_scores(
-            seeds, ("perplexity", "bits_per_byte", "nll_per_token", "exact_match", "token_f1", "stopped", "mean_tokens")
-        )
+        found = comparison.mean_scores(seeds, SCORES)
         for name in ("bits_per_byte", "exact_match", "token_f1"):
             limits = statistics.interval(by_metric[name])
             found |= {f"{name}_ci_low": limits.low, f"{name}_ci_high": limits.high}
         metrics[row.name] = comparison.rounded(found | {"n": len(one), "seeds": len(row.seeds)})
     content = comparison.summary(grid, scored, split)
-    content["by_kind"] = {"exact_match": _by_kind(held_out, "exact_match"), "token_f1": _by_kind(held_out, "token_f1")}
+    content |= answer_groups.of({row.name: others_of(grid, row.name) for row in grid.rows if row.trained}, held_out)
     content["cases"] = _answer_cases(grid, scored, held_out)
     asked = {name: one[QUESTIONS] for name, one in read.items()}
     _add_questions_passed(metrics, asked)
@@ -71,18 +83,6 @@ def _answer_scores(grid: Grid, row: Entry, split: str, *tables: NDArray[Any]) ->
         scores = files.read_json(path)
         predictions.refuse_edited(path, split, scores, again)
         found.append(scores[split])
-    return found
-
-
-def _by_kind(held_out: Mapping[str, Predictions], score: str) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
-    kinds = next(iter(held_out.values())).columns["kind"]
-    for kind in sorted({str(value) for value in kinds if value is not None}):
-        rows = kinds == kind
-        found[kind] = {}
-        for name, one in held_out.items():
-            limits = statistics.interval(one.by_seed[score].astype(np.float64)[:, rows])
-            found[kind][name] = {"mean": limits.mean, "low": limits.low, "high": limits.high, "n": limits.num_items}
     return found
 
 

@@ -122,6 +122,31 @@ def _size(
     return found
 
 
+def three_shot(
+    keys: tuple[str, str],
+    study: schema.Study,
+    examples: schema.ThreeShot,
+    evaluation: schema.Evaluation | None,
+    models: Mapping[str, Model],
+    data: Dataset | None,
+) -> list[Problem]:
+    """What is wrong with solved examples in front of a study's base models: no room for them, or too few rows to draw them from."""
+    found = []
+    where = params.at(*keys, grid.THREE_SHOT, "max_length")
+    answer = evaluation.max_new_tokens if evaluation else None
+    if answer and examples.max_length <= answer:
+        found.append(Problem(where, str(examples.max_length), f"more than {answer}, the tokens of the longest answer"))
+    for name in (name for name in study.three_shot if name in models):
+        num_positions = _positions(models[name].architecture, models[name].dimensions)
+        if num_positions and examples.max_length > num_positions:
+            found.append(Problem(where, str(examples.max_length), f"at most {num_positions}, what {name} has positions for"))
+    num_rows = data.splits.sizes().get("train") if data else None
+    if num_rows and examples.num_examples > num_rows:
+        where = params.at(*keys, grid.THREE_SHOT, "num_examples")
+        found.append(Problem(where, str(examples.num_examples), f"at most {num_rows}, the rows of train"))
+    return found
+
+
 def _positions(architecture: str, dimensions: Dimensions | None) -> int | None:
     """The longest input in tokens that a model has positions for; None where it is not stated or unlimited."""
     return miniature.longest_input(architecture, dimensions.max_position_embeddings if dimensions else None)

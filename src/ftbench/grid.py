@@ -21,6 +21,7 @@ from ftbench.schema_models import MODELS, Model
 Raw = Mapping[str, Any]
 BASELINES = ("majority", "hypothesis_only", "premise_only", "overlap", "pair_ngrams", "untrained_head", "zero_shot", "one_shot")
 PROMPTED = ("zero_shot", "one_shot")
+THREE_SHOT = "three_shot"
 SHARED = ("text", "evaluation")
 
 
@@ -78,6 +79,16 @@ def arms(study: schema.Study) -> list[str]:
     return ["-".join(combination) for combination in itertools.product(*study.factors.values())]
 
 
+def with_examples(model: str) -> str:
+    """The name of the baseline that is a base model with solved examples in front: `open_llama_3b_three_shot`."""
+    return f"{model}_{THREE_SHOT}"
+
+
+def baselines(study: schema.Study) -> list[str]:
+    """The names of all that a study scores without fine-tuning."""
+    return [*study.baselines, *map(with_examples, study.three_shot)]
+
+
 def model_of(study: schema.Study, arm: str) -> str:
     """The base model of an arm: the study's, or the arm's own level where `model` is a factor."""
     return study.model or levels(arm)[list(study.factors).index("model")]
@@ -124,6 +135,12 @@ def prompts(raw: Raw, study: str, baseline: str) -> schema.Prompts:
     if baseline != "zero_shot" or not isinstance(template, str):
         raise UserError(Problem(params.at(scale(raw), study, baseline), "not there", "a block with `templates`", "add it"))
     return schema.Prompts(templates=[template])
+
+
+def three_shot(raw: Raw, study: str) -> schema.ThreeShot:
+    """The examples in front of the base models that a study's `three_shot` names: `<scale>.<study>.three_shot`."""
+    keys = (scale(raw), study, THREE_SHOT)
+    return params.build(schema.ThreeShot, params.find(raw, *keys), *keys)
 
 
 def arm(raw: Raw, study: str, arm: str) -> schema.Arm:

@@ -16,25 +16,10 @@ from typing import TypeVar
 from ftbench import seeds
 from ftbench.exercises import ASKS, EXERCISES, STATEMENTS, WORDINGS, Exercise, pool
 from ftbench.facts import Relation
+from ftbench.instruction_kinds import KINDS, WEIGHTS
 from ftbench.topics import RELATIONS
 
 SPLITS = ("train", "validation", "test")
-WEIGHTS = {  # rows of each kind in about a hundred; the last in the test split alone
-    "facts": 36,
-    "definitions": 9,
-    "formulas": 6,
-    "classification": 10,
-    "arithmetic": 8,
-    "equations": 7,
-    "unit_conversion": 6,
-    "text_operations": 8,
-    "lists": 3,
-    "explanations": 5,
-    "code": 2,
-    "facts_pretraining_only": 4,
-}
-KINDS = tuple(WEIGHTS)
-KNOWLEDGE_KINDS = ("facts", "definitions", "formulas", "classification")  # known from training in other words
 PREFIXES = ("", "Please help me. ", "Answer in short. ", "I need your help. ")
 DOCUMENT_WEIGHTS = {  # documents of each kind in a hundred
     "facts": 26,

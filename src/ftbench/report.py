@@ -17,6 +17,7 @@ from ftbench import (
     report_cases,
     report_coverage,
     report_effects,
+    report_kinds,
     report_learning,
     report_numbers,
     report_pairs,
@@ -148,7 +149,7 @@ def page(study: Study, drawn: Mapping[str, Figure], elsewhere: Study | None, cla
         blocks += [*report_cases.confusion(study), *report_pairs.shifts(study), *report_pairs.calibration(study, drawn)]
         blocks += [*report_cases.groups(study), *report_pairs.transfer(study), *report_pairs.written(study), *report_pairs.probes(study)]
     else:
-        blocks += report_cases.kinds(study)
+        blocks += report_kinds.kinds(study)
     return [*blocks, *report_cases.failures(study), *report_questions.questions(study), *report_cases.provenance(study)]
 
 

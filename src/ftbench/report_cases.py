@@ -1,4 +1,4 @@
-"""What a study page says of single examples and groups of them: confusions, genres, kinds, failure cases; and of its machines."""
+"""What a study page says of single examples and groups of them: confusions, genres, failure cases; and of its machines."""
 
 from __future__ import annotations
 
@@ -63,21 +63,6 @@ def groups(study: Study) -> list[Block]:
                 caption = study.caption(f"Accuracy on {split} by {title[:-1].lower() if key == 'by_genre' else 'phenomenon'}")
                 blocks += [Heading(f"{title}, {split}", 3), Table(caption, [title.lower(), "n", *columns], rows)]
     return blocks
-
-
-def kinds(study: Study) -> list[Block]:
-    """Exact match and token F1 by kind of instruction: the second rewards echoing a template, so both are shown."""
-    shown = study.shown()
-    base = study.comparison["bases"][shown[0]]
-    columns = [*([base] if base else []), *shown]
-    by_kind = study.comparison["by_kind"]
-    rows = []
-    for kind, found in by_kind["exact_match"].items():
-        cells = [f"{percent(found[name]['mean'])} / {percent(by_kind['token_f1'][kind][name]['mean'])}" for name in columns]
-        rows.append([kind, count(first(found)["n"]), *cells])
-    if not rows:
-        return []
-    return [Heading("Kinds of instruction", 2), Table(study.caption("Exact match / token F1"), ["kind", "n", *columns], rows)]
 
 
 def failures(study: Study) -> list[Block]:

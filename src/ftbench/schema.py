@@ -51,7 +51,10 @@ PAIRED_METRICS = {"nli": ("accuracy", "nll", "brier"), "instructions": ("bits_pe
 
 # ---------------------------------------------------------------------------------------------------------------- studies
 class Study(Strict):
-    """One question. `model` is null where a factor `model` names it; `method` names the train script where no factor does."""
+    """One question. `model` is null where a factor `model` names it; `method` names the train script where no factor does.
+
+    `three_shot` names the base models that are also scored with solved examples in front, as further baselines.
+    """
 
     question: Line
     model: Name | None
@@ -59,6 +62,7 @@ class Study(Strict):
     method: Name | None = None
     factors: Annotated[dict[Name, Annotated[list[Name], Field(min_length=1)]], Field(min_length=1)]
     baselines: list[Name]
+    three_shot: list[Name] = []
     seeds: Annotated[list[Seed], Field(min_length=1)]
     primary_metric: Literal["accuracy", "nll", "brier", "bits_per_byte", "exact_match", "token_f1"]
     reference: str | None
@@ -66,7 +70,8 @@ class Study(Strict):
     @model_validator(mode="after")
     def _names_once(self) -> Self:
         levels = [level for factor in self.factors.values() for level in factor]
-        for what, names in (("level", levels), ("baseline", self.baselines), ("seed", [str(seed) for seed in self.seeds])):
+        listed = {"level": levels, "baseline": self.baselines, "model": self.three_shot, "seed": [str(seed) for seed in self.seeds]}
+        for what, names in listed.items():
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"each {what} once in a study (twice here: {', '.join(twice)})")
@@ -142,6 +147,17 @@ class Prompts(Strict):
         if len(set(self.templates)) != len(self.templates):
             raise ValueError("each wording once")
         return self
+
+
+class ThreeShot(Strict):
+    """The base models with `num_examples` solved instructions in front, drawn from train by `seed`, the same for all models and rows.
+
+    `max_length`, in tokens, holds the prompt with its examples and the answer.
+    """
+
+    num_examples: Annotated[int, Field(ge=1, le=64)]
+    seed: Seed
+    max_length: Annotated[int, Field(ge=8, le=8192)]
 
 
 # ------------------------------------------------------------------------------------------------------------------- arms

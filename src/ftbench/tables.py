@@ -16,7 +16,7 @@ from tabulate import tabulate
 
 LONGEST_CELL = 300  # characters of a foreign text that a table shows
 MINUS = "−"
-PERCENTAGES = ("accuracy", "macro_f1", "exact_match", "token_f1", "stopped")  # scores that are shares
+PERCENTAGES = ("accuracy", "macro_f1", "exact_match", "token_f1", "stopped", "looping", "repetition")  # scores that are shares
 
 
 @dataclass(frozen=True)

@@ -51,8 +51,10 @@ def settings() -> dict[str, Any]:
         study["factors"], study["seeds"] = FACTORS[name], [0]
         study["baselines"] = BASELINES.get(name, study["baselines"])
         study["reference"] = REFERENCES.get(name, study["reference"])
+        if study.get("three_shot"):
+            study["three_shot"] = ["bloom_3b"]
         levels = [level for names in FACTORS[name].values() for level in names]
-        kept = {"text", "evaluation", *levels, *study["baselines"]}
+        kept = {"text", "evaluation", "three_shot", *levels, *study["baselines"]}
         offline[name] = {key: block for key, block in offline[name].items() if key in kept}
         for level in levels:
             _shorten(offline[name].get(level, {}), levels)

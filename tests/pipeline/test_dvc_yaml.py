@@ -17,6 +17,7 @@ GROUPS = {
     "checkpoint",
     "compare",
     "compare_alpaca",
+    "baseline_alpaca_three_shot",
     "account",
     "report",
     *(
@@ -71,7 +72,7 @@ def test_the_stage_groups_are_those_of_the_design(stages):
 def test_the_number_of_stages_follows_from_the_grid(stages, raw):
     studies = {name: grid.study(raw, name) for name in raw["studies"]}
     trained = sum(len(grid.arms(study)) * len(study.seeds) for study in studies.values())
-    baselines = sum(len(study.baselines) for study in studies.values())
+    baselines = sum(len(grid.baselines(study)) for study in studies.values())
     assert sum(map(len, stages.values())) == 4 + 6 + 2 * trained + baselines + len(studies) + 2
 
 

@@ -45,7 +45,7 @@ def names(pipeline: Path) -> set[str]:
     raw = params.read(pipeline / "params.yaml")
     found = {*LABELS, *(claim["id"] for claim in ledger.claims()), *raw["offline"]["models"]}
     for study in (grid.study(raw, name) for name in raw["studies"]):
-        found |= {*grid.arms(study), *study.baselines, "premise_only", "overlap", "pair_ngrams"}
+        found |= {*grid.arms(study), *grid.baselines(study), "premise_only", "overlap", "pair_ngrams"}
     found.add(probes.SPLIT)
     for path in pipeline.glob("data/*/*.parquet"):
         table = files.read_parquet(path)

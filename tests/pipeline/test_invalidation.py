@@ -77,7 +77,12 @@ TABLE = {
     ),
     "the longest answer": (
         setting("offline.alpaca.evaluation.max_new_tokens", 5),
-        ["evaluate_alpaca@*", "baseline_alpaca@*", "account"],
+        ["evaluate_alpaca@*", "baseline_alpaca*", "account"],
+        ["compare_alpaca", "report"],
+    ),
+    "the examples in front of the untouched models": (
+        setting("offline.alpaca.three_shot.seed", 99),
+        ["baseline_alpaca_three_shot@*", "account"],
         ["compare_alpaca", "report"],
     ),
     "a new seed": (
@@ -104,7 +109,7 @@ TABLE = {
     "the settings of one base model": (
         setting("offline.models.bloom_3b.pretraining.seed", 99),
         ["checkpoint@bloom_3b", "account"],
-        ["train_alpaca@*", "evaluate_alpaca@*", "baseline_alpaca@*", "compare_alpaca", "report"],
+        ["train_alpaca@*", "evaluate_alpaca@*", "baseline_alpaca*", "compare_alpaca", "report"],
     ),
     "a scale that is not selected": (setting("larger", {"datasets": {}}), ["account"], ["report"]),
     "what a sweep tries": (setting("offline.sweeps.learning_rate.values", [0.001, 0.002]), ["account"], ["report"]),

@@ -76,6 +76,7 @@ def test_answers_have_bits_per_byte_with_an_interval_and_the_fifteen_answers(com
     metrics = read(compared, "metrics.json", "alpaca")["open_llama_3b-study"]
     assert metrics["bits_per_byte_ci_low"] < metrics["bits_per_byte"] < metrics["bits_per_byte_ci_high"]
     assert {"perplexity", "exact_match", "token_f1", "stopped", "n", "seeds"} <= set(metrics)
+    assert {"repetition", "looping", "length_ratio", "mean_tokens"} <= set(metrics)
     answers = read(compared, "answers.json", "alpaca")
     assert len(answers["questions"]) == 2
     assert [one["stopped"] for one in answers["answers"]["bloom_3b"]] == [True, False]
@@ -83,6 +84,23 @@ def test_answers_have_bits_per_byte_with_an_interval_and_the_fifteen_answers(com
     assert [one["passed"] for one in answers["answers"]["bloom_3b"]] == [False, True]  # it says x = 4 to both
     assert (answers["num_passed"]["bloom_3b"], answers["num_scored"]) == (1, 2)
     assert metrics["questions_passed"] == 0.5
+
+
+def test_answers_stand_beside_the_untouched_base_and_the_base_with_examples_group_by_group(compared):
+    found = read(compared, "comparison.json", "alpaca")
+    assert set(found["entries"]) == {"open_llama_3b-study", "bloom_3b-study", "open_llama_3b", "bloom_3b", "open_llama_3b_three_shot"}
+    assert set(found["by_kind"]["stopped"]) == {"facts", "arithmetic"}
+    assert (set(found["by_pool"]["token_f1"]), set(found["by_input"]["token_f1"])) == ({"knowledge"}, {"without_input"})
+    assert set(found["by_length"]["token_f1"]) == {"short"}
+    gains = found["gains"]["by_pool"]["exact_match"]["knowledge"]
+    assert {arm: set(beside) for arm, beside in gains.items()} == {
+        "open_llama_3b-study": {"open_llama_3b", "open_llama_3b_three_shot"},
+        "bloom_3b-study": {"bloom_3b"},
+    }
+    entries = found["by_pool"]["exact_match"]["knowledge"]
+    one = gains["open_llama_3b-study"]["open_llama_3b"]
+    assert one["difference"] == pytest.approx(entries["open_llama_3b-study"]["mean"] - entries["open_llama_3b"]["mean"])
+    assert one["low"] < one["difference"] < one["high"]
 
 
 def test_the_means_are_those_of_the_scores_files(compared):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import runpy
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import pytest
 import tiny_arms
 from tiny_arms import ARCHITECTURES, STAGES, WORDINGS, Base, evaluate, of_splits, outputs
 
-from ftbench import calibration, evaluation_nli, files
+from ftbench import bases, calibration, evaluation_nli, files
 from ftbench.questions import QUESTIONS
 from ftbench.text import LABELS, example_hash, prompt_hash
 
@@ -272,6 +273,10 @@ def check_answers(predictions: dict[str, list[Any]], scores: dict[str, Any]) -> 
     assert {kind: by["n"] for kind, by in figures["by_kind"].items()} == {"classification": 1, "facts": 2}
     assert figures["mean_tokens"] == np.mean(predictions["generated_tokens"][:held_out])
     assert max(predictions["generated_tokens"]) <= 6
+    for name in ("repetition", "looping"):
+        assert figures[name] == pytest.approx(np.mean(predictions[name][:held_out]))
+    num_bytes = sum(len(said.encode()) for said in predictions["text"][:held_out])
+    assert figures["length_ratio"] == pytest.approx(num_bytes / 58)
 
 
 def test_answers_are_evaluated_on_held_out_instructions_and_the_fifteen_questions(
@@ -286,6 +291,11 @@ def test_an_untouched_base_model_answers_too(tiny_base: Base, run: Callable[...,
     predictions, scores = run(baseline("answers", "tiny_llama", "instructions", tiny_base("llama")))
     check_answers(predictions, scores)
     assert files.read_json(root / "out/answers-tiny_llama-cost.json")["arm"] == "tiny_llama"
+    tokenizer = bases.load_tokenizer(tiny_base("llama"))
+    rows = zip(predictions["instruction"], predictions["input"], strict=True)
+    asked = [f"{said}\n{more}\nAnswer:" if more else f"{said}\nAnswer:" for said, more in rows]
+    lengths = [len(tokenizer(prompt)["input_ids"]) for prompt in asked]
+    assert scores["test"]["num_truncated"] == sum(length > 64 for length in lengths) > 0
 
 
 def test_the_majority_and_the_shallow_classifiers_learn_from_train(root: Path, tiny_base: Base, run: Callable[..., Any]) -> None:
@@ -337,6 +347,56 @@ def test_a_one_shot_prompt_holds_a_solved_pair_of_train(root: Path, tiny_base: B
     }
     assert one["prompt_hash"][0] in possible
     assert one["example_hash"] == zero["example_hash"]
+
+
+def test_a_base_model_answers_after_the_same_three_solved_examples_of_train(root: Path, tiny_base: Base, run: Callable[..., Any]) -> None:
+    alone, _ = run(baseline("answers", "tiny_llama", "instructions", tiny_base("llama"), "alone"))
+    predictions, scores = run(baseline("answers", "tiny_llama_three_shot", "instructions", tiny_base("llama"), "three"))
+    check_answers(predictions, scores)
+    assert scores["test"]["num_truncated"] == 0
+    assert predictions["example_hash"] == alone["example_hash"]
+    assert files.read_json(root / "out/three-cost.json")["arm"] == "tiny_llama_three_shot"
+    solved = [
+        "Where is the dog?\nAnswer:In the park.",
+        "Who is sleeping?\nA man is sleeping.\nAnswer:A man.",
+        "Is it so?\nAnswer:No.",
+    ]
+    orders = ["\n\n".join(order) + "\n\n" for order in itertools.permutations(solved)]
+    [order] = [one for one in orders if prompt_hash(one + "What is the capital of France?\nAnswer:") == predictions["prompt_hash"][0]]
+    assert predictions["prompt_hash"][1] == prompt_hash(order + "Is no dog sleeping?\nTwo dogs are running.\nAnswer:")
+    again, _ = run(baseline("answers", "tiny_llama_three_shot", "instructions", tiny_base("llama"), "three"))
+    assert again == predictions
+
+
+def test_more_examples_than_train_holds_are_refused(
+    root: Path, refused: Callable[[list[str]], str], tiny_base: Base, changed_params: Callable[..., None]
+) -> None:
+    changed_params("answers", "three_shot", {"num_examples": 4, "seed": 5, "max_length": 128})
+    said = refused(baseline("answers", "tiny_llama_three_shot", "instructions", tiny_base("llama"), "refused"))
+    assert "tiny.answers.three_shot.num_examples" in said
+    assert "at most 3, the rows of train" in said
+
+
+def test_a_three_shot_baseline_of_another_model_is_refused_with_the_nearest_name(
+    refused: Callable[[list[str]], str], tiny_base: Base
+) -> None:
+    assert "did you mean 'tiny_llama_three_shot'?" in refused(
+        baseline("answers", "tiny_lama_three_shot", "instructions", tiny_base("llama"), "refused")
+    )
+
+
+@pytest.fixture
+def changed_params(root: Path) -> Iterator[Callable[..., None]]:
+    """Put a block of a study into params.yaml until the test ends."""
+    before = (root / "params.yaml").read_text()
+
+    def change(study: str, block: str, value: Any) -> None:
+        raw = json.loads(before)
+        raw["tiny"][study][block] = value
+        (root / "params.yaml").write_text(json.dumps(raw), encoding="utf-8")
+
+    yield change
+    (root / "params.yaml").write_text(before, encoding="utf-8")
 
 
 @pytest.fixture

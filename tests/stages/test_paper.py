@@ -441,7 +441,7 @@ def test_every_arm_and_every_baseline_has_a_prediction_for_every_test_row(root: 
         others = ["test"] if study.dataset == "multinli" else ["test_matched", "test_mismatched"]
         elsewhere = {f"{'snli' if study.dataset == 'multinli' else 'multinli'}/{split}" for split in others}
         scores = ["nll"] if study.dataset == "alpaca" else [f"log_probability_{label}" for label in LABELS]
-        for scored in (*grid.arms(study), *study.baselines):
+        for scored in (*grid.arms(study), *grid.baselines(study)):
             predictions = files.read_parquet(root / f"reports/{name}/predictions/{scored}-0.parquet").to_pydict()
             said = list(zip(predictions["split"], predictions["id"], strict=True))
             assert said[: len(rows)] == rows, f"{name} {scored}"
@@ -452,7 +452,7 @@ def test_every_arm_and_every_baseline_has_a_prediction_for_every_test_row(root: 
                 assert {split for split, _ in said[len(rows) :]} == besides, f"{name} {scored}"
             assert all(math.isfinite(value) for score in scores for value in predictions[score][: len(rows)])
         compared = files.read_json(root / f"reports/{name}/metrics.json")
-        assert set(compared) >= {*grid.arms(study), *study.baselines}
+        assert set(compared) >= {*grid.arms(study), *grid.baselines(study)}
 
 
 def test_no_file_of_any_output_is_a_pickle_or_code(root: Path) -> None:

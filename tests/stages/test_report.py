@@ -211,6 +211,10 @@ def test_a_studys_page_shows_what_the_studies_lacked(reported):
     answers = text_of(reported / "alpaca/README.md")
     assert "1. What is the capital city of Australia?" in answers
     assert answers.count("| `bloom_3b-study` ") >= 3
+    assert "A defect: fewer than 95 % of the answers to held-out instructions end by themselves in `open_llama_3b-study`" in answers
+    for heading in ("## Stopping, loops and length", "## Kinds of instruction", "### bloom_3b-study"):
+        assert f"\n{heading}\n" in answers
+    assert "| knowledge, pooled" in answers
 
 
 def test_a_study_that_did_not_run_is_named(root):

@@ -31,7 +31,11 @@ PARAMS = {
             "one_shot": {"templates": WORDINGS, "num_examples": 1, "seed": 3},
         },
         "head": {"text": PROMPTED, "evaluation": SMALL_BATCH},
-        "answers": {"text": INSTRUCTED, "evaluation": {**SMALL_BATCH, "max_new_tokens": 6}},
+        "answers": {
+            "text": INSTRUCTED,
+            "evaluation": {**SMALL_BATCH, "max_new_tokens": 6},
+            "three_shot": {"num_examples": 3, "seed": 5, "max_length": 250},
+        },
     },
 }
 NF4 = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": False, "bnb_4bit_compute_dtype": "float32"}
@@ -67,6 +71,14 @@ def write_root(root: Path) -> None:
         "kind": ["facts", "classification", None, "facts"],
     }
     files.write_parquet(root / "data" / "instructions" / "test.parquet", pa.table(tasks))
+    solved = {
+        "id": ["e", "f", "g"],
+        "instruction": ["Where is the dog?", "Who is sleeping?", "Is it so?"],
+        "input": ["", "A man is sleeping.", ""],
+        "output": ["In the park.", "A man.", "No."],
+        "kind": ["facts", "classification", None],
+    }
+    files.write_parquet(root / "data" / "instructions" / "train.parquet", pa.table(solved))
 
 
 def make(root: Path, tiny_base: Base, study: str, only: str | None = None) -> Path:

@@ -41,6 +41,8 @@ ROWS: list[dict[str, Any]] = [
         "bytes": 5,
         "generated_tokens": 1,
         "stopped": True,
+        "repetition": 0.0,
+        "looping": False,
     },
     {
         "kind": "facts",
@@ -51,6 +53,8 @@ ROWS: list[dict[str, Any]] = [
         "bytes": 4,
         "generated_tokens": 4,
         "stopped": True,
+        "repetition": 0.25,
+        "looping": False,
     },
     {
         "kind": "lists",
@@ -61,6 +65,8 @@ ROWS: list[dict[str, Any]] = [
         "bytes": 3,
         "generated_tokens": 4,
         "stopped": False,
+        "repetition": 0.5,
+        "looping": True,
     },
 ]
 
@@ -77,8 +83,16 @@ def test_the_figures_of_some_answers() -> None:
             "token_f1": (1 + 0 + 1 / 2) / 3,
             "stopped": 2 / 3,
             "mean_tokens": 3,
+            "length_ratio": (5 + 4 + 3) / (5 + 4 + 3),
+            "repetition": 0.25,
+            "looping": 1 / 3,
         }
     )
+
+
+def test_answers_of_twice_the_references_bytes_have_the_ratio_two() -> None:
+    rows = [{"text": "äöü", "reference": "abc"}, {"text": "\ud83d", "reference": ""}, {"text": "", "reference": "d"}]
+    assert answers.length_ratio(rows) == (6 + 3) / 4
 
 
 def test_each_kind_has_figures_of_its_own() -> None:

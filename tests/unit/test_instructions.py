@@ -8,7 +8,8 @@ from collections import Counter
 import pytest
 
 from ftbench.exercises import ADJECTIVES, EXERCISES, UNITS, Exercise, pool
-from ftbench.instructions import DOCUMENT_KINDS, KINDS, KNOWLEDGE_KINDS, PREFIXES, SPLITS, WEIGHTS, documents, generate
+from ftbench.instruction_kinds import KINDS, KNOWLEDGE_KINDS, WEIGHTS
+from ftbench.instructions import DOCUMENT_KINDS, PREFIXES, SPLITS, documents, generate
 from ftbench.questions import QUESTIONS
 from ftbench.topics import RELATIONS
 
