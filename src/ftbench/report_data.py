@@ -25,6 +25,7 @@ class Study:
     answers: Mapping[str, Any] | None = None
     full_size: Mapping[str, Any] = field(default_factory=dict)
     sweeps: Mapping[str, Any] = field(default_factory=dict)
+    usage: Mapping[str, curves.Curve] = field(default_factory=dict)
 
     @property
     def scale(self) -> str:

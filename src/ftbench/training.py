@@ -74,6 +74,8 @@ def train(
             "training_without_evaluation": seconds - trainer.evaluation_seconds,
             "training_evaluation": trainer.evaluation_seconds,
         },
+        "num_epochs": float(trainer.state.epoch or 0.0),
+        "examples_per_step": trainer.args.train_batch_size * trainer.args.gradient_accumulation_steps * trainer.args.world_size,
         "num_steps": trainer.state.global_step,
         "num_examples": trainer.num_examples_seen,
         "num_tokens": int(trainer.num_tokens_seen),
