@@ -64,10 +64,10 @@ def _by_budget(study: Study, entries: Mapping[str, Mapping[str, Any]]) -> list[s
             continue
         shown = f"{_range(tokens)} tokens"
         if len(set(examples)) == 1 and len(set(steps)) == 1:
-            said = f"the same {_count(examples[0])} examples in the same {_count(steps[0])} updates for each of {names(arms)}"
-            shown += ", as each model's tokenizer cuts the same text its own way" if len(set(tokens)) > 1 else ""
+            said = f"each of {names(arms)} saw {_count(examples[0])} examples in {_count(steps[0])} updates"
+            shown += ", since each model's tokenizer cuts the same text its own way" if len(set(tokens)) > 1 else ""
         else:
-            said = f"{_range(examples)} examples in {_range(steps)} updates, not the same for each of {names(arms)}"
+            said = f"{names(arms)} did not see the same: {_range(examples)} examples in {_range(steps)} updates"
         found.append(f"Budget `{level}`: {said}; {shown}.")
     return found
 

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from ftbench import arms, bases, files, inference, models
+from ftbench import arms, bases, files, inference, models, tracking
 from ftbench.errors import Problem, UserError
 
 SCRATCH = Path(".ftbench/scratch")
@@ -236,7 +236,7 @@ def _arguments(job: arms.Job, scratch: Path) -> TrainingArguments:
         dataloader_num_workers=0,
         dataloader_pin_memory=torch.cuda.is_available(),
         disable_tqdm=True,
-        report_to="none",
+        **tracking.arguments(job.settings.training.report_to, job.study, job.arm, job.seed, _last_checkpoint(scratch) is not None),
         use_cpu=not torch.cuda.is_available(),
     )
 
