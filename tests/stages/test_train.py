@@ -163,7 +163,7 @@ def test_a_train_script_leaves_an_arm_its_curve_and_its_cost(method: str, traine
     cost = files.read_json(left / "cost.json")
     assert cost["num_steps"] == 6
     # 23 rows in micro-batches of 4: an epoch is 6 of them, the last of 3 rows, which is 3 steps of two; 6 steps are two epochs.
-    assert cost["num_examples"] == 46
+    assert (cost["num_examples"], cost["num_epochs"], cost["examples_per_step"]) == (46, 2, 8)
     assert 0 < cost["seconds"]["training_without_evaluation"] < cost["seconds"]["training"] < cost["seconds"]["total"]
     assert cost["memory"]["peak_resident_bytes"] > 50_000_000
     assert (left / "resources.csv").read_text().startswith("seconds,cpu_percent,resident_bytes,gpu_percent,gpu_bytes\n0")
