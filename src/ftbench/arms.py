@@ -64,7 +64,10 @@ def run(main: Callable[[Job], None], documentation: str | None, adapter: type[sc
 
 
 def read(arguments: argparse.Namespace, adapter: type[schema.Strict] | None) -> Job:
-    """The arm that a command line names. Raises UserError if its adapter is not of the kind that the script trains, or for a missing tracker."""
+    """The arm that a command line names.
+
+    Raises UserError if its adapter is not of the kind that the script trains, or its tracker is not installed.
+    """
     raw = params.read()
     settings = grid.arm(raw, arguments.study, arguments.arm)
     wanted = type(None) if adapter is None else adapter

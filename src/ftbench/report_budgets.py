@@ -59,8 +59,9 @@ def _by_budget(study: Study, entries: Mapping[str, Mapping[str, Any]]) -> list[s
             by_level.setdefault(level, []).append(arm)
     found = []
     for level, arms in by_level.items():
-        examples, steps, tokens = ([entries[arm].get(name) for arm in arms] for name in ("num_examples", "num_steps", "num_tokens"))
-        if len(arms) < 2 or None in (*examples, *steps, *tokens):
+        counts = [[entries[arm].get(name) for arm in arms] for name in ("num_examples", "num_steps", "num_tokens")]
+        examples, steps, tokens = ([float(value) for value in one if value is not None] for one in counts)
+        if len(arms) < 2 or not len(examples) == len(steps) == len(tokens) == len(arms):
             continue
         shown = f"{_range(tokens)} tokens"
         if len(set(examples)) == 1 and len(set(steps)) == 1:

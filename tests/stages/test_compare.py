@@ -207,7 +207,9 @@ def test_usage_of_all_seeds_stands_in_one_csv_of_few_rows_apart_from_results(com
         assert "9000000" not in text, name
 
 
-@pytest.mark.parametrize(("text", "said"), [("", "an empty file"), ("seconds,cpu_percent,resident_bytes,gpu_percent,gpu_bytes\n", "no samples")])
+@pytest.mark.parametrize(
+    ("text", "said"), [("", "an empty file"), ("seconds,cpu_percent,resident_bytes,gpu_percent,gpu_bytes\n", "no samples")]
+)
 def test_resources_that_are_empty_stop_it_with_their_path(root, text, said):
     (root / "reports/snli/resources/qkv-nf4-1.csv").write_text(text, encoding="utf-8")
     done = compare(root)

@@ -131,7 +131,9 @@ def study(counts: dict[str, dict[str, Any]], gpu: bool = False, cards: tuple[int
     entries = {arm: {"levels": dict(zip(("model", "budget"), arm.split("-"), strict=True))} for arm in counts}
     environments = [{"gpu": None if size is None else {"bytes": size}} for size in cards]
     cost = {"entries": counts, "environments": environments}
-    return Study("alpaca", {}, {"scale": "offline", "entries": entries}, cost, {arm: [] for arm in counts}, usage=over_time(*counts, gpu=gpu))
+    return Study(
+        "alpaca", {}, {"scale": "offline", "entries": entries}, cost, {arm: [] for arm in counts}, usage=over_time(*counts, gpu=gpu)
+    )
 
 
 def said(one: Study) -> str:
