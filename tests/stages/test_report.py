@@ -200,6 +200,7 @@ def test_a_studys_page_shows_what_the_studies_lacked(reported):
         "Differences",
         "Shallow controls",
         "Cost",
+        "Budgets",
         "Learning curves",
         "Confusion",
         "Genres",
