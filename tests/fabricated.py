@@ -220,14 +220,21 @@ def _write_costs(report: Path, stem: str, seconds: float, trained: bool) -> None
             "seconds": {"total": seconds + 5, "training": seconds, "training_without_evaluation": seconds - 1, "training_evaluation": 1.0},
             "memory": memory,
             "environment": environment,
+            "num_epochs": 3.0,
+            "examples_per_step": 16,
             "num_steps": 100,
             "num_examples": 1600,
             "num_tokens": 32000,
+            "num_truncated": 0,
             "num_4bit_layers": 8,
             "parameters": {"total": 1000, "packed": 600, "trained": 50, "saved": 50},
             "bytes_on_disk": 4096,
         }
         files.write_json(report / "costs" / f"{stem}-train.json", record)
+        samples = [f"{second / 4},{100 if second else 0},{900_000_000 + 10 * second},," for second in range(200)]
+        files.write_text(
+            report / "resources" / f"{stem}.csv", "\n".join(["seconds,cpu_percent,resident_bytes,gpu_percent,gpu_bytes", *samples, ""])
+        )
     evaluated = {"seconds": {"total": 4.0, "evaluation": 2.0}, "memory": memory, "environment": environment}
     files.write_json(report / "costs" / f"{stem}-evaluate.json", evaluated)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ftbench import bases, costs, files, grid, params, schema, seeds, stage
+from ftbench import bases, costs, files, grid, params, schema, seeds, stage, tracking
 from ftbench.errors import Problem, UserError
 from ftbench.text import LABELS, Encoded, encode_answers, encode_pairs, encode_prompts, instruction_prompt, label_answers, label_prompt
 
@@ -64,13 +64,17 @@ def run(main: Callable[[Job], None], documentation: str | None, adapter: type[sc
 
 
 def read(arguments: argparse.Namespace, adapter: type[schema.Strict] | None) -> Job:
-    """The arm that a command line names. Raises UserError if its adapter is not of the kind that the script trains."""
+    """The arm that a command line names.
+
+    Raises UserError if its adapter is not of the kind that the script trains, or its tracker is not installed.
+    """
     raw = params.read()
     settings = grid.arm(raw, arguments.study, arguments.arm)
     wanted = type(None) if adapter is None else adapter
     if not isinstance(settings.adapter, wanted):
         where = f"{Path(sys.argv[0]).name}: the adapter of {arguments.study}.{arguments.arm}"
         raise UserError(Problem(where, type(settings.adapter).__name__, allowed=wanted.__name__, mend="run the script of the arm's method"))
+    tracking.refuse_missing(settings.training.report_to, f"{arguments.study}.{arguments.arm}")
     return Job(
         study=arguments.study,
         arm=arguments.arm,

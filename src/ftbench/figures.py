@@ -6,9 +6,8 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
-
-from ftbench import curves
 
 # Okabe and Ito's colours, black left out; a line style takes over when they are used up.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -18,7 +17,8 @@ WIDTH = 7.2  # inches
 Point = tuple[float, float]
 
 
-def _pyplot() -> Any:
+def pyplot() -> Any:
+    """matplotlib.pyplot in the house style."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -43,7 +43,8 @@ def _pyplot() -> Any:
     return plt
 
 
-def _svg(plt: Any, figure: Any) -> str:
+def svg_of(plt: Any, figure: Any) -> str:
+    """A drawn figure as SVG, without a date; the figure is closed."""
     out = io.StringIO()
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None}, bbox_inches="tight")
     plt.close(figure)
@@ -58,12 +59,12 @@ def compact(svg: str) -> str:
 
 def scores(entries: Mapping[str, Mapping[str, Any]], order: Sequence[str], metric: str, percent: bool) -> str:
     """Each entry's mean with its 95 % interval, the best above; seeds as small dots; baselines in grey."""
-    plt = _pyplot()
+    plt = pyplot()
     figure, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.28 * len(order)))
     _means(axes, entries, order, percent)
     axes.set_xlabel(f"{metric.replace('_', ' ')}{' (%)' if percent else ''}, mean over seeds with 95 % interval")
     axes.margins(x=0.1)
-    return _svg(plt, figure)
+    return svg_of(plt, figure)
 
 
 def _means(axes: Any, entries: Mapping[str, Mapping[str, Any]], order: Sequence[str], percent: bool) -> None:
@@ -98,7 +99,7 @@ class Panel:
 
 def overview(panels: Sequence[Panel]) -> str:
     """All studies in one figure: shares below one another on one axis on the left, studies of another metric beside them."""
-    plt = _pyplot()
+    plt = pyplot()
     from matplotlib.lines import Line2D
 
     columns = [column for column in ([one for one in panels if one.percent], [one for one in panels if not one.percent]) if column]
@@ -123,7 +124,7 @@ def overview(panels: Sequence[Panel]) -> str:
         looks["chance"] = {"color": "black", "linestyle": "--"}
     handles = [Line2D([], [], **look) for look in looks.values()]
     figure.legend(handles, looks, loc="lower center", bbox_to_anchor=(0.5, 1 - 0.1 / height), ncols=4, fontsize=8, frameon=False)
-    return _svg(plt, figure)
+    return svg_of(plt, figure)
 
 
 def _panel(axes: Any, panel: Panel, labelled: bool) -> None:
@@ -139,13 +140,21 @@ def _panel(axes: Any, panel: Panel, labelled: bool) -> None:
         axes.set_xlabel(f"{panel.metric.replace('_', ' ')}{' (%)' if panel.percent else ''}, mean over seeds with 95 % interval")
 
 
-def lines(panels: Mapping[str, Mapping[str, Sequence[Point]]], xlabel: str, from_zero: bool = False) -> str:
-    """One panel per quantity: {y label: {arm: points}}, each line labelled at its end in its own colour, the same in all panels."""
-    plt = _pyplot()
+def lines(
+    panels: Mapping[str, Mapping[str, Sequence[Point]]],
+    xlabel: str,
+    from_zero: bool = False,
+    levels: Mapping[str, tuple[float, str]] = MappingProxyType({}),
+) -> str:
+    """One panel per quantity: {y label: {arm: points}}, each line labelled at its end in its own colour, the same in all panels.
+
+    `levels` are what a panel is to be read against: {y label: (height, what it is)}, each a dashed line over the whole width.
+    """
+    plt = pyplot()
     shown = {label: {arm: points for arm, points in lines.items() if points} for label, lines in panels.items()}
     shown = {label: lines for label, lines in shown.items() if lines}
     names = list(dict.fromkeys(arm for lines in panels.values() for arm in lines))
-    looks = {name: (COLOURS[index % len(COLOURS)], STYLES[index // len(COLOURS) % len(STYLES)]) for index, name in enumerate(names)}
+    looks = looks_of(names)
     height = max(2.2, 0.16 * len(names) + 0.8)
     figure, grid = plt.subplots(max(len(shown), 1), 1, figsize=(WIDTH, height * max(len(shown), 1)), squeeze=False, sharex=True)
     for axes, (label, arms) in zip(grid[:, 0], shown.items(), strict=False):
@@ -163,12 +172,21 @@ def lines(panels: Mapping[str, Mapping[str, Sequence[Point]]], xlabel: str, from
             )
             ends.append((points[-1], arm, looks[arm]))
         axes.set_ylabel(label)
+        if label in levels:
+            level, said = levels[label]
+            axes.axhline(level, color="black", linestyle="--", linewidth=1)
+            axes.annotate(said, (0.0, level), xycoords=("axes fraction", "data"), xytext=(3, 3), textcoords="offset points", fontsize=8)
         if from_zero:
             axes.set_ylim(bottom=0)
         _label_ends(axes, ends)
     grid[-1, 0].set_xlabel(xlabel)
     figure.subplots_adjust(right=0.72, hspace=0.15)
-    return _svg(plt, figure)
+    return svg_of(plt, figure)
+
+
+def looks_of(names: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """A colour and a line style for each name, by its place."""
+    return {name: (COLOURS[index % len(COLOURS)], STYLES[index // len(COLOURS) % len(STYLES)]) for index, name in enumerate(names)}
 
 
 def _label_ends(axes: Any, ends: list[tuple[Point, str, tuple[str, str]]]) -> None:
@@ -188,28 +206,12 @@ def _label_ends(axes: Any, ends: list[tuple[Point, str, tuple[str, str]]]) -> No
         axes.annotate(arm, (1.06, height), xycoords="axes fraction", va="center", color=colour, fontsize=8)
 
 
-def learning(arms: Mapping[str, curves.Curve]) -> str:
-    """Training loss, validation loss and validation accuracy by epoch, means over seeds."""
-    named = {"training loss": "loss", "validation loss": "eval_loss", "validation accuracy": "eval_accuracy"}
-    return lines({label: {arm: curves.mean_series(curve, name) for arm, curve in arms.items()} for label, name in named.items()}, "epoch")
-
-
-def learning_rates(arms: Mapping[str, curves.Curve]) -> str:
-    """The learning rate over the course of each run: by share of its steps, since runs differ in length."""
-    shares = {}
-    for arm, curve in arms.items():
-        points = curves.series(next(iter(curves.by_seed(curve).values()), []), "learning_rate", "step")
-        last = points[-1][0] if points else 1.0
-        shares[arm] = [(100 * step / last, rate) for step, rate in points]
-    return lines({"learning rate": shares}, "share of the run (%)", from_zero=True)
-
-
 def reliability(panels: Mapping[str, Mapping[str, Sequence[tuple[float, float, float]]]]) -> str:
     """Side by side {title: {arm: (confidence, accuracy, share of the examples) per bin}}; on the diagonal a probability means what it says.
 
     A dot's area is its share.
     """
-    plt = _pyplot()
+    plt = pyplot()
     figure, grid = plt.subplots(1, len(panels), figsize=(WIDTH, WIDTH / 2), squeeze=False, sharey=True)
     for axes, (title, arms) in zip(grid[0], panels.items(), strict=True):
         axes.plot([0, 100], [0, 100], color=GREY, linestyle="--", linewidth=1)
@@ -225,7 +227,7 @@ def reliability(panels: Mapping[str, Mapping[str, Sequence[tuple[float, float, f
     grid[0][0].set_ylabel("accuracy (%)")
     grid[0][-1].legend(loc="lower right", fontsize=8, frameon=False)
     figure.subplots_adjust(wspace=0.08)
-    return _svg(plt, figure)
+    return svg_of(plt, figure)
 
 
 def inline(svg: str, prefix: str, alt: str) -> str:

@@ -54,8 +54,8 @@ def entries(arms: Iterable[str], factors: dict[str, list[str]], baselines: Itera
 
 
 def expected_files(report: Path, rows: Iterable[Entry]) -> dict[str, list[Path]]:
-    """The files that a study's comparison reads, by folder: predictions, scores, learning curves and costs of every entry and seed."""
-    found: dict[str, list[Path]] = {"predictions": [], "scores": [], "learning": [], "costs": []}
+    """The files that a study's comparison reads, by folder: predictions, scores, learning curves, costs and resources of all."""
+    found: dict[str, list[Path]] = {"predictions": [], "scores": [], "learning": [], "costs": [], "resources": []}
     for entry in rows:
         for stem in entry.stems():
             found["predictions"].append(report / "predictions" / f"{stem}.parquet")
@@ -64,6 +64,7 @@ def expected_files(report: Path, rows: Iterable[Entry]) -> dict[str, list[Path]]
             if entry.trained:
                 found["learning"].append(report / "learning" / f"{stem}.csv")
                 found["costs"].append(report / "costs" / f"{stem}-train.json")
+                found["resources"].append(report / "resources" / f"{stem}.csv")
     return found
 
 

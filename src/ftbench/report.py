@@ -14,6 +14,7 @@ from ftbench import (
     files,
     ledger,
     params,
+    report_budgets,
     report_cases,
     report_coverage,
     report_effects,
@@ -24,6 +25,7 @@ from ftbench import (
     report_questions,
     report_sweeps,
     tables,
+    usage,
 )
 from ftbench.evidence import CONTRADICTED, HOLDS, UNDECIDED, VERDICTS, Evidence
 from ftbench.report_data import Study, answer
@@ -84,6 +86,7 @@ def _read_study(folder: Path, name: str, accounting: Mapping[str, Any]) -> Study
         comparison=comparison,
         cost=files.read_json(folder / "cost.json"),
         curves={arm: curves.read(folder / "curves" / f"{arm}.csv") for arm in arms},
+        usage={arm: usage.read(folder / "usage" / f"{arm}.csv") for arm in arms},
         answers=files.read_json(folder / "answers.json") if (folder / "answers.json").exists() else None,
         full_size=accounting.get("scales", {}).get(ledger.FULL_SIZE_SCALE, {}).get(name, {}),
         sweeps=_read_sweeps(folder / "sweeps", comparison["scale"]),
@@ -142,6 +145,7 @@ def page(study: Study, drawn: Mapping[str, Figure], elsewhere: Study | None, cla
         *report_effects.effects(study),
         *report_numbers.controls(study),
         *report_numbers.costs(study),
+        *report_budgets.budgets(study, drawn),
         *report_learning.learning(study, drawn, claims),
         *report_sweeps.sweeps(study.sweeps),
     ]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ftbench import curves
+from ftbench.curves import Curve
 from ftbench.tables import (
     metric,
     with_interval,
@@ -21,10 +21,11 @@ class Study:
     metrics: Mapping[str, Any]
     comparison: Mapping[str, Any]
     cost: Mapping[str, Any]
-    curves: Mapping[str, curves.Curve]
+    curves: Mapping[str, Curve]
     answers: Mapping[str, Any] | None = None
     full_size: Mapping[str, Any] = field(default_factory=dict)
     sweeps: Mapping[str, Any] = field(default_factory=dict)
+    usage: Mapping[str, Curve] = field(default_factory=dict)
 
     @property
     def scale(self) -> str:

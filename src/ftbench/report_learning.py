@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ftbench import curves, ledger
+from ftbench import curves, figures_curves, ledger
 from ftbench.evidence import CONTRADICTED, HOLDS, Evidence, NotThereError
 from ftbench.report_data import Study, names
 from ftbench.rules_curves import RISE, full_overfits, overfits
@@ -30,11 +30,28 @@ class Place:
         return text if self.against == "epoch" else f"step {text}"
 
 
+def drawings(study: Study) -> dict[str, Figure]:
+    """The figures of a study's curves by file name: the arms over each other, then each arm by itself."""
+    if not study.curves:
+        return {}
+    drawn = {
+        "learning": ("losses by epoch", figures_curves.learning),
+        "learning_rate": ("learning rates", figures_curves.learning_rates),
+        "gradient_norm": ("gradient norms", figures_curves.gradient_norms),
+    }
+    if any("model" in study.entries[arm].get("levels", {}) for arm in study.curves):  # each has a tokenizer, and so a loss, of its own
+        drawn["arm_by_arm"] = ("training and validation loss, learning rate and gradient norm, arm by arm,", figures_curves.arm_by_arm)
+    where, arms = f"{study.name}, scale {study.scale}", ", ".join(study.curves)
+    return {name: Figure(f"figures/{name}.svg", f"{where}: {what} of {arms}", draw(study.curves)) for name, (what, draw) in drawn.items()}
+
+
 def learning(study: Study, drawn: Mapping[str, Figure], claims: Claims) -> list[Block]:
-    """Loss and learning-rate curves, and the study's own table where it printed one."""
+    """Losses, learning rates and gradient norms, and the study's own table where it printed one."""
     if "learning" not in drawn:
         return []
-    return [Heading("Learning curves", 2), drawn["learning"], drawn["learning_rate"], *by_epoch(study, claims)]
+    shown = [drawn[name] for name in ("learning", "learning_rate", "gradient_norm", "arm_by_arm") if name in drawn]
+    clipped = Paragraph("The gradient norm is that before clipping, at the steps that were logged; means over seeds.")
+    return [Heading("Learning curves", 2), *shown, clipped, *by_epoch(study, claims)]
 
 
 def by_epoch(study: Study, claims: Claims) -> list[Block]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ftbench import figures, gpu
+from ftbench import figures, gpu, report_budgets, report_learning
 from ftbench.report_data import Study, answer, first, names
 from ftbench.tables import (
     PERCENTAGES,
@@ -46,17 +46,7 @@ def drawings(study: Study) -> dict[str, Figure]:
         "`", ""
     )
     found = {"scores": Figure("figures/scores.svg", alt, figures.scores(study.entries, study.order(), study.metric, percent_axis))}
-    if study.curves:
-        arms = ", ".join(study.curves)
-        found["learning"] = Figure(
-            "figures/learning.svg", f"{study.name}, scale {study.scale}: losses by epoch of {arms}", figures.learning(study.curves)
-        )
-        found["learning_rate"] = Figure(
-            "figures/learning_rate.svg",
-            f"{study.name}, scale {study.scale}: learning rates of {arms}",
-            figures.learning_rates(study.curves),
-        )
-    return found
+    return found | report_learning.drawings(study) | report_budgets.drawings(study)
 
 
 def overview(studies: Sequence[Study], scale: str) -> Figure:

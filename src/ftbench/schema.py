@@ -219,7 +219,10 @@ Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup", "pol
 
 
 class Training(Strict):
-    """The Trainer's settings, by the Trainer's names. The length is given once: `num_train_epochs` or `max_steps`."""
+    """The Trainer's settings, by the Trainer's names. The length is given once: `num_train_epochs` or `max_steps`.
+
+    `report_to` changes no result, so it is left out of a dump: it names no arm, and is not recorded with one.
+    """
 
     num_train_epochs: Annotated[float, Field(gt=0, le=1000)] = 3.0
     max_steps: Annotated[int, Field(ge=1, le=100_000_000)] = -1
@@ -239,6 +242,7 @@ class Training(Strict):
     gradient_checkpointing: bool = False
     full_determinism: bool = True
     train_sampling_strategy: Literal["random", "sequential", "group_by_length"] = "random"
+    report_to: Annotated[Literal["none", "tensorboard", "wandb"], Field(exclude=True)] = "none"
 
     @model_validator(mode="after")
     def _settings_fit(self) -> Self:
@@ -252,7 +256,7 @@ class Training(Strict):
 
     @model_serializer(mode="wrap")
     def _length_once(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # so that a dump is what was given: it reads back, and can be handed to the Trainer as it is
+        # so that a dump is what was given, but for report_to: it reads back, and can be handed to the Trainer as it is
         unset = {"num_train_epochs", "max_steps"} - self.model_fields_set
         return {name: value for name, value in dump(self).items() if name not in unset}
 

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from ftbench import arms, bases, files, inference, models
+from ftbench import arms, bases, files, inference, models, tracking
 from ftbench.errors import Problem, UserError
 
 SCRATCH = Path(".ftbench/scratch")
@@ -74,6 +74,8 @@ def train(
             "training_without_evaluation": seconds - trainer.evaluation_seconds,
             "training_evaluation": trainer.evaluation_seconds,
         },
+        "num_epochs": float(trainer.state.epoch or 0.0),
+        "examples_per_step": trainer.args.train_batch_size * trainer.args.gradient_accumulation_steps * trainer.args.world_size,
         "num_steps": trainer.state.global_step,
         "num_examples": trainer.num_examples_seen,
         "num_tokens": int(trainer.num_tokens_seen),
@@ -234,7 +236,7 @@ def _arguments(job: arms.Job, scratch: Path) -> TrainingArguments:
         dataloader_num_workers=0,
         dataloader_pin_memory=torch.cuda.is_available(),
         disable_tqdm=True,
-        report_to="none",
+        **tracking.arguments(job.settings.training.report_to, job.study, job.arm, job.seed, _last_checkpoint(scratch) is not None),
         use_cpu=not torch.cuda.is_available(),
     )
 

@@ -154,11 +154,20 @@ def test_every_study_has_one_metrics_file(stages, raw):
     assert sorted(metrics) == sorted(f"reports/{study}/metrics.json" for study in raw["studies"])
 
 
-def test_the_curves_that_are_drawn_over_each_other_are_those_of_all_arms(raw):
-    drawn = re.findall(r"reports/(\w+)/curves/([\w-]+)\.csv: loss", (ROOT / "dvc.yaml").read_text())
+@pytest.mark.parametrize("drawn", ["curves: loss", "curves: grad_norm", "usage: resident_bytes", "usage: cpu_percent"])
+def test_what_is_drawn_over_each_other_is_of_all_arms(raw, drawn):
+    folder, column = drawn.split(": ")
+    found = re.findall(rf"reports/(\w+)/{folder}/([\w-]+)\.csv: {column}\n", (ROOT / "dvc.yaml").read_text())
     arms = [(study, arm) for study in raw["studies"] for arm in grid.arms(grid.study(raw, study))]
     assert len(arms) == 28
-    assert sorted(drawn) == sorted(arms)
+    assert sorted(found) == sorted(arms)
+
+
+@pytest.mark.parametrize("drawn", ["curves: eval_loss", "curves: learning_rate", "usage: gpu_bytes", "usage: gpu_percent"])
+def test_of_the_bots_everything_that_was_logged_or_sampled_is_drawn_over_each_other(raw, drawn):
+    folder, column = drawn.split(": ")
+    found = re.findall(rf"reports/alpaca/{folder}/([\w-]+)\.csv: {column}\n", (ROOT / "dvc.yaml").read_text())
+    assert sorted(found) == sorted(grid.arms(grid.study(raw, "alpaca")))
 
 
 def test_a_group_without_members_is_ready_for_the_first():

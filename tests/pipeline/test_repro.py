@@ -78,8 +78,8 @@ def test_a_run_leaves_what_people_read(pipeline):
 
 def test_git_sees_what_people_read_and_not_what_dvc_keeps(pipeline):
     tracked = shrunken.run(pipeline, "git", "ls-files").splitlines()
-    assert {"dvc.lock", "reports/README.md", "reports/multinli/metrics.json"} <= set(tracked)
-    assert not [path for path in tracked if path.startswith(("data/", "models/")) or "/predictions/" in path or "/costs/" in path]
+    assert {"dvc.lock", "reports/README.md", "reports/multinli/metrics.json", "reports/multinli/usage/lora-own.csv"} <= set(tracked)
+    assert not [path for path in tracked if path.startswith(("data/", "models/")) or re.search("/(predictions|costs|resources)/", path)]
     assert not [path for path in tracked if path.endswith("/.gitignore") and path.startswith("reports")]
 
 
@@ -189,3 +189,7 @@ def test_dvc_draws_every_arm_and_the_arms_over_each_other(pipeline, tmp_path):
     overlaid = next(one for one in specifications if one["title"]["text"].endswith("multinli, training loss"))
     assert {row["filename"] for row in overlaid["data"]["values"]} >= {"lora-own.csv", "lora-shared.csv"}
     assert overlaid["encoding"]["y"]["field"] == "loss"
+    assert "reports/multinli/usage/lora-own.csv" in titles
+    used = next(one for one in specifications if one["title"]["text"].endswith("multinli, resident memory"))
+    assert {row["filename"] for row in used["data"]["values"]} >= {"lora-own.csv", "lora-shared.csv"}
+    assert used["encoding"]["detail"]["field"] == "seed"

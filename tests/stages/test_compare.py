@@ -203,6 +203,8 @@ def test_costs_are_means_with_ratios_to_the_reference(compared):
     assert entries["qkv-nf4"]["by_seed"]["train_seconds_without_evaluation"] == [9.0, 10.0, 11.0]
     assert entries["zero_shot"]["train_seconds"] is None
     assert "seconds" not in json.dumps(read(compared, "metrics.json"))
+    counts = ("num_epochs", "examples_per_step", "num_steps", "num_examples", "num_tokens", "num_truncated", "num_4bit_layers")
+    assert [entries["qkv-nf4"][name] for name in counts] == [3, 16, 100, 1600, 32000, 0, 8]
 
 
 def test_curves_of_all_seeds_stand_in_one_csv_with_stable_columns(compared):
@@ -213,9 +215,36 @@ def test_curves_of_all_seeds_stand_in_one_csv_with_stable_columns(compared):
     assert sorted(path.name for path in (compared / "reports/snli/curves").iterdir()) == ["qkv-nf4.csv", "qkv-unquantised.csv"]
 
 
+def test_usage_of_all_seeds_stands_in_one_csv_of_few_rows_apart_from_results(compared):
+    folder = compared / "reports/snli/usage"
+    assert sorted(path.name for path in folder.iterdir()) == ["qkv-nf4.csv", "qkv-unquantised.csv"]
+    rows = (folder / "qkv-nf4.csv").read_text(encoding="utf-8").splitlines()
+    assert rows[0] == "seed,seconds,cpu_percent,resident_bytes,gpu_percent,gpu_bytes"
+    assert len(rows) == 1 + 3 * 50
+    # 200 samples in 50 bins: the first holds 4 of them, the most memory is that of the last, and the first stands for no time
+    assert rows[1] == "0,0.75,100.0,900000030,,"
+    for name in ("metrics.json", "comparison.json", "curves/qkv-nf4.csv"):
+        text = (compared / "reports/snli" / name).read_text(encoding="utf-8")
+        assert "cpu_percent" not in text, name
+        assert "9000000" not in text, name
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("", "an empty file"), ("seconds,cpu_percent,resident_bytes,gpu_percent,gpu_bytes\n", "no samples")]
+)
+def test_resources_that_are_empty_stop_it_with_their_path(root, text, said):
+    (root / "reports/snli/resources/qkv-nf4-1.csv").write_text(text, encoding="utf-8")
+    done = compare(root)
+    assert done.returncode == 2
+    assert "reports/snli/resources/qkv-nf4-1.csv" in done.stderr
+    assert said in done.stderr
+    assert not (root / "reports/snli/metrics.json").exists()
+    assert not (root / "reports/snli/usage").exists()
+
+
 def test_the_same_inputs_give_the_same_bytes(compared, root):
     assert compare(root).returncode == 0
-    for name in ("metrics.json", "comparison.json", "cost.json", "curves/qkv-nf4.csv"):
+    for name in ("metrics.json", "comparison.json", "cost.json", "curves/qkv-nf4.csv", "usage/qkv-nf4.csv"):
         assert (root / "reports/snli" / name).read_bytes() == (compared / "reports/snli" / name).read_bytes()
 
 

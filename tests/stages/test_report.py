@@ -148,9 +148,9 @@ def test_the_html_page_is_whole_and_fetches_nothing(reported):
     assert checker.scripts == 0
     assert len(checker.ids) == len(set(checker.ids))
     assert "prefers-color-scheme: dark" in page
-    assert (
-        page.count("<svg ") == 10
-    )  # one of all studies and one of each in front, three on each one's own section, and reliability of pairs
+    # one of all studies and one of each in front; on each one's own section scores, losses, learning rates, gradient norms and usage; the
+    # reliability of pairs, and arm by arm the curves of a study of several models
+    assert page.count("<svg ") == 1 + 2 + 2 * 5 + 1 + 1
     assert "url(#" not in re.sub(r"url\(#(" + "|".join(map(re.escape, checker.ids)) + r")\)", "", page)
 
 
@@ -200,6 +200,7 @@ def test_a_studys_page_shows_what_the_studies_lacked(reported):
         "Differences",
         "Shallow controls",
         "Cost",
+        "Budgets",
         "Learning curves",
         "Confusion",
         "Genres",

@@ -7,7 +7,7 @@ import os
 import runpy
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,7 +163,7 @@ def test_a_train_script_leaves_an_arm_its_curve_and_its_cost(method: str, traine
     cost = files.read_json(left / "cost.json")
     assert cost["num_steps"] == 6
     # 23 rows in micro-batches of 4: an epoch is 6 of them, the last of 3 rows, which is 3 steps of two; 6 steps are two epochs.
-    assert cost["num_examples"] == 46
+    assert (cost["num_examples"], cost["num_epochs"], cost["examples_per_step"]) == (46, 2, 8)
     assert 0 < cost["seconds"]["training_without_evaluation"] < cost["seconds"]["training"] < cost["seconds"]["total"]
     assert cost["memory"]["peak_resident_bytes"] > 50_000_000
     assert (left / "resources.csv").read_text().startswith("seconds,cpu_percent,resident_bytes,gpu_percent,gpu_bytes\n0")
@@ -253,6 +253,67 @@ def test_a_script_refuses_an_arm_of_another_method(
     assert stopped.value.code == 2
     assert "train_top_layers.py: the adapter of s_lora.lora" in capsys.readouterr().err
     assert not (root / "wrong" / "arm").exists()
+
+
+@pytest.fixture
+def tracked(root: Path) -> Iterator[Callable[[str, str], None]]:
+    """`tracked("lora", "wandb")` sets `report_to` in params.yaml, until the test ends."""
+    path = root / "params.yaml"
+    before = path.read_bytes()
+
+    def set_tracker(method: str, report_to: str) -> None:
+        raw = json.loads(before)
+        raw["tiny"][f"s_{method}"][method]["training"]["report_to"] = report_to
+        path.write_text(json.dumps(raw, indent=1), encoding="utf-8")
+
+    yield set_tracker
+    path.write_bytes(before)
+
+
+def test_a_tracked_arm_has_the_bytes_of_one_that_is_not(
+    tracked: Callable[[str, str], None],
+    trained: Callable[[str], Path],
+    run_here: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    from transformers import TrainerCallback
+    from transformers.integrations import integration_utils
+
+    seen: list[str] = []
+
+    class Noting(TrainerCallback):
+        def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            seen.append(args.run_name)
+
+    (tmp_path / "tensorboard").mkdir()
+    (tmp_path / "tensorboard/__init__.py").touch()  # as if it were installed
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(integration_utils.INTEGRATION_TO_CALLBACK, "tensorboard", Noting)
+    monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", "")
+    plain = results(trained("lora"))
+    tracked("lora", "tensorboard")
+    assert results(run_here("lora", "tracked/lora")) == plain
+    assert {"arm/arm.json", "arm/adapter_model.safetensors", "curve.csv"} <= set(plain)
+    assert set(seen) == {"s_lora/lora-0"}
+
+
+def test_a_tracker_that_is_not_installed_is_refused_before_anything_is_read(
+    root: Path, tracked: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tracked("lora", "wandb")
+    arguments = command("lora", Path("no/base"), "untracked")
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(sys, "argv", arguments)
+    monkeypatch.setitem(sys.modules, "wandb", None)  # type: ignore[arg-type]  # not installed, wherever this runs
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_path(arguments[0], run_name="__main__")
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert "s_lora.lora: training.report_to" in said
+    assert "pip install wandb" in said
+    assert "no/base" not in said
+    assert not (root / "untracked").exists()
 
 
 def test_a_split_with_a_label_that_is_none_or_without_rows_is_refused_by_name(tmp_path: Path) -> None:

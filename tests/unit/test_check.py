@@ -83,6 +83,12 @@ def test_arms_with_equal_settings_are_refused(raw: dict[str, Any], root: Path) -
     )  # fmt: skip
 
 
+def test_arms_that_differ_in_where_they_are_tracked_alone_are_equal(raw: dict[str, Any], root: Path) -> None:
+    training = raw["offline"]["alpaca"]["bloom_3b"]["training"]
+    training["study"] = {**training["equal"], "report_to": "wandb"}
+    assert one(raw, root).found == "the arms bloom_3b-study and bloom_3b-equal have equal settings"
+
+
 def test_mistakes_in_two_scales_and_a_study_are_reported_at_once(raw: dict[str, Any], root: Path) -> None:
     raw["studies"]["snli"]["primary_metric"] = "acuracy"
     raw["offline"]["multinli"]["full"]["learning_rate"]["own"] = -1

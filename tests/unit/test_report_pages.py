@@ -1,4 +1,4 @@
-from ftbench import figures, report, tables
+from ftbench import figures, figures_curves, report, tables
 from ftbench.report_data import Study, answer
 from ftbench.tables import Figure, Heading, Paragraph, Quote, Table
 
@@ -74,7 +74,7 @@ def test_figures_are_the_same_bytes_each_time_and_survive_odd_curves():
     lines = {"loss": {"one": [(0.0, 1.0), (1.0, 0.5)], "flat": [(0.0, 0.5)], "none": []}}
     assert figures.lines(lines, "epoch") == figures.lines(lines, "epoch")
     assert "<svg" in figures.lines({"loss": {"none": []}}, "epoch")
-    assert figures.learning_rates({"arm": []}).startswith("<?xml")
+    assert figures_curves.learning_rates({"arm": []}).startswith("<?xml")
 
 
 def test_markdown_and_html_show_the_same_numbers():

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from transformers import TrainerCallback
+from transformers.integrations import integration_utils
 
 from ftbench import adapters, arms, bases, costs, inference, models, schema, training
 from ftbench.errors import UserError
@@ -220,8 +223,52 @@ def test_every_setting_reaches_the_trainer_under_its_own_name(tiny_base: Base) -
     assert {name: getattr(arguments, name) for name in expected} == expected
     assert (arguments.num_train_epochs, arguments.bf16, arguments.fp16) == (3.0, False, False)
     assert arguments.full_determinism == torch.cuda.is_available()
-    left = {"num_train_epochs", "bf16", "fp16", "full_determinism"}
+    assert arguments.report_to == []
+    left = {"num_train_epochs", "bf16", "fp16", "full_determinism", "report_to"}
     assert set(schema.Training.model_fields) - set(given) == left, "a setting that this test does not know"
+
+
+class Written:
+    """A tracker that notes what it is told, in place of one that is not installed."""
+
+    def __init__(self) -> None:
+        self.run_name, self.folder, self.names, self.arguments = None, None, set(), ""
+
+    def callback(self) -> type:
+        class Noting(TrainerCallback):
+            def on_train_begin(_, args: Any, state: Any, control: Any, **__: Any) -> None:  # noqa: N805
+                self.run_name, self.folder = args.run_name, os.environ.get("TENSORBOARD_LOGGING_DIR")
+                self.arguments = args.to_json_string()
+
+            def on_log(_, args: Any, state: Any, control: Any, logs: Any = None, **__: Any) -> None:  # noqa: N805
+                self.names |= set(logs)
+
+        return Noting
+
+
+def test_a_tracked_training_gives_the_same_bytes_and_tells_the_tracker_its_name_and_no_secret(
+    tiny_base: Base, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = tiny_base("roberta")
+    tokenizer = bases.load_tokenizer(base)
+    told = Written()
+    monkeypatch.setitem(integration_utils.INTEGRATION_TO_CALLBACK, "tensorboard", told.callback())
+    monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", "")
+    monkeypatch.setenv("A_SECRET", "hunter2-hunter2")
+    left = []
+    for report_to in ("none", "tensorboard"):
+        model = models.load_encoder(base, 0)
+        one = job(base, max_steps=3, report_to=report_to, eval_strategy="steps", eval_steps=2, train_sampling_strategy="random")
+        run = training.train(one, model, tokenizer, pair_rows(tokenizer), nothing)
+        left.append((run.curve, {name: value.clone() for name, value in model.state_dict().items()}, training._fingerprint(one)))
+        assert (told.run_name is None) == (report_to == "none")
+    (curve, weights, fingerprint), (other_curve, other_weights, other_fingerprint) = left
+    assert curve == other_curve
+    assert all(torch.equal(weights[name], other_weights[name]) for name in weights)
+    assert fingerprint == other_fingerprint, "so that a run that crashed is resumed with or without a tracker"
+    assert (told.run_name, told.folder) == ("study/arm-0", ".ftbench/tracking/study/arm-0")
+    assert {"loss", "learning_rate", "grad_norm", "eval_loss"} <= told.names
+    assert "hunter2" not in told.arguments
 
 
 def test_a_soft_prompt_is_trained_with_padding_on_the_right_since_on_the_left_it_would_change_the_loss(tiny_base: Base) -> None:
