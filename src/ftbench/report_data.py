@@ -25,6 +25,7 @@ class Study:
     answers: Mapping[str, Any] | None = None
     full_size: Mapping[str, Any] = field(default_factory=dict)
     sweeps: Mapping[str, Any] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)  # of the files read, by path from the reports' folder
 
     @property
     def scale(self) -> str:
