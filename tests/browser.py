@@ -8,6 +8,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -32,6 +33,14 @@ FLAGS = (
     "--hide-scrollbars",
     "--remote-debugging-pipe",
 )
+# The protocol's pipes are numbered 3 and 4 in the browser; first out of the way of one another.
+LAUNCH = """\
+import fcntl, os, sys
+kept = [fcntl.fcntl(int(given), fcntl.F_DUPFD, 10) for given in sys.argv[1:3]]
+for place, number in zip((3, 4), kept):
+    os.dup2(number, place)
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
 PATIENCE = 300.0  # seconds for an answer, on a machine that does other things
 
 
@@ -134,8 +143,17 @@ class Page:
 def page(executable: str, profile: Path) -> Iterator[Page]:
     """An empty tab of a browser with a profile of its own, ended afterwards."""
     (to_read, to_write), (from_read, from_write) = os.pipe(), os.pipe()
-    command = f'exec "$@" 3<&{to_read} 4>&{from_write}'  # the protocol's pipes have these numbers
-    arguments = ["sh", "-c", command, "sh", executable, *FLAGS, f"--user-data-dir={profile}", "about:blank"]
+    arguments = [
+        sys.executable,
+        "-c",
+        LAUNCH,
+        str(to_read),
+        str(from_write),
+        executable,
+        *FLAGS,
+        f"--user-data-dir={profile}",
+        "about:blank",
+    ]
     with (profile.parent / "browser.log").open("wb") as log:
         process = subprocess.Popen(arguments, pass_fds=(to_read, from_write), stdout=log, stderr=log, start_new_session=True)
     os.close(to_read)

@@ -20,6 +20,7 @@ from ftbench.tables import Block, Figure, Heading, Links, Paragraph, Quote, Tabl
 TITLE = "Fine-tuning methods, compared"
 TEMPLATE, STYLE, SCRIPT = (Path(__file__).with_name(f"report.{ending}") for ending in ("html", "css", "js"))
 LONG = 40  # rows of tables from which on a part of a section starts folded where a script can unfold it
+LONGEST = 20_000  # characters of our own words that stand together
 LONG_TEXT = 24  # characters from which on a cell wraps: no number is as long
 VERDICTS_IN_COLOUR = (HOLDS, CONTRADICTED)
 MOST_BYTES = 3_000_000  # of the page: what opens at once on a phone; several times today's, well below the 5 MB promised
@@ -65,15 +66,20 @@ def _section(name: str, title: str, blocks: Sequence[Block]) -> dict[str, Any]:
     parts: list[dict[str, Any]] = []
     for number, block in enumerate(blocks):
         if isinstance(block, Heading) and block.level == highest:
-            part = {"id": _anchor(f"{name}-{block.text}", [one["id"] for one in parts]), "title": block.text, "blocks": [], "rows": 0}
+            part: dict[str, Any] = {
+                "id": _anchor(f"{name}-{block.text}", [one["id"] for one in parts]),
+                "title": tables.inert(block.text),
+                "blocks": [],
+                "rows": 0,
+            }
             parts.append(part)
         elif shown := _shown(block, f"{name}-{number}"):
             (parts[-1]["blocks"] if parts else lead).append(shown)
             if parts:
                 parts[-1]["rows"] += len(block.rows) if isinstance(block, Table) else 0
     for part in parts:
-        part["long"] = part["rows"] > LONG
-    return {"id": name, "title": title, "lead": lead, "parts": parts}
+        part["long"] = int(part["rows"]) > LONG
+    return {"id": name, "title": tables.inert(title), "lead": lead, "parts": parts}
 
 
 def _anchor(text: str, taken: Sequence[str]) -> str:
@@ -85,7 +91,7 @@ def _anchor(text: str, taken: Sequence[str]) -> str:
 
 def _words(text: str) -> Markup:
     """Our own words; only what stood between backticks becomes markup, after escaping."""
-    marked = re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text)))
+    marked = re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(tables.inert(text, LONGEST))))
     return Markup(re.sub(r"(?<=\d) %", "\u00a0%", marked))  # noqa: S704  escaped above; a percentage stays on one line
 
 
@@ -99,7 +105,7 @@ def _cell(text: str, code: bool) -> dict[str, Any]:
 def _shown(block: Block, prefix: str) -> dict[str, Any] | None:
     match block:
         case Heading(text):
-            return {"kind": "heading", "text": text}
+            return {"kind": "heading", "text": tables.inert(text)}
         case Paragraph(text):
             return {"kind": "paragraph", "text": _words(text)}
         case Quote(text):

@@ -13,8 +13,8 @@ from ftbench.tables import PERCENTAGES, Block, Figure, Heading, Paragraph, Table
 
 MARKERS = ("o", "s", "^", "D", "v", "P")
 READING = (
-    "On the front: no other arm scores at least as well for at most the same cost and is better in one of the two. Behind: the best-scoring "
-    "arm that is better so; with a question mark where the two cannot be told apart on these examples. The front is of means over seeds."
+    "On the front: no other arm scores at least as well for at most the same cost and is better in one of the two. Behind: the "
+    "best-scoring arm that is better so; with a question mark where the two cannot be told apart. The front is of means over seeds."
 )
 
 

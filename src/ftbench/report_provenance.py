@@ -27,7 +27,10 @@ def provenance(study: Study) -> list[Block]:
         blocks.append(Table(study.caption("Machines that ran it"), headers, machines, frozenset()))
     if study.digests:
         rows = [[name, digest] for name, digest in study.digests.items()]
-        blocks += [Paragraph(FILES), Table(study.caption("Files that this page was made from"), ["file", "SHA-256"], rows, frozenset({0, 1}))]
+        blocks += [
+            Paragraph(FILES),
+            Table(study.caption("Files that this page was made from"), ["file", "SHA-256"], rows, frozenset({0, 1})),
+        ]
     if left_over := study.comparison["orphans"]:
         caption = study.caption("Files that belong to no arm, seed or baseline, and were not read")
         blocks.append(Table(caption, ["file"], [[path] for path in left_over], frozenset()))

@@ -30,6 +30,7 @@ ATTRIBUTES = frozenset(
         "text-anchor",
     ]
 )
+UNSEEN = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
 # The house colours, which report.css has a dark twin of. A drawing with any other stays on white paper.
 COLOURS = frozenset(["none", "#000000", "#ffffff", "#e4e4e4", "#767676", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"])
 
@@ -40,14 +41,14 @@ def mark(artist: Any, series: str, title: str = "") -> None:
 
 
 def finished(svg: str) -> str:
-    """Matplotlib's SVG as we keep it: compact, and every marked group with its series and its title."""
+    """Matplotlib's SVG as we keep it: compact, no control or bidirectional character, every marked group with its series and its title."""
     numbers = itertools.count(1)
 
     def group(found: re.Match[str]) -> str:
-        series, title = (html.escape(bytes.fromhex(text).decode()) for text in found.groups())
+        series, title = (html.escape(UNSEEN.sub("", bytes.fromhex(text).decode())) for text in found.groups())
         return f'<g id="series_{next(numbers)}" data-series="{series}">{f"<title>{title}</title>" if title else ""}'
 
-    return re.sub(r'<g id="series-([0-9a-f]*)-([0-9a-f]*)">', group, compact(svg))
+    return re.sub(r'<g id="series-([0-9a-f]*)-([0-9a-f]*)">', group, compact(UNSEEN.sub("", svg)))
 
 
 def compact(svg: str) -> str:
@@ -57,10 +58,12 @@ def compact(svg: str) -> str:
 
 
 def inline(svg: str, prefix: str, alt: str) -> str:
-    """An SVG for embedding in a page with others: no prologue, its ids made its own, named for those who cannot see it."""
+    """An SVG for embedding in a page with others: no prologue, the ids that it needs made its own, named for those who cannot see it."""
     body = svg[svg.index("<svg") :]
-    body = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', body)
-    body = re.sub(r'(xlink:href|href)="#([^"]+)"', rf'\1="#{prefix}-\2"', body)
+    needed = set(re.findall(r'(?:href="#|url\(#)([^")]+)', body))
+    body = re.sub(r' id="([^"]+)"', lambda found: f' id="{prefix}-{found[1]}"' if found[1] in needed else "", body)
+    body = re.sub(r'(?:xlink:)?href="#([^"]+)"', rf'href="#{prefix}-\1"', body)
+    body = re.sub(r' (?:xmlns:xlink="[^"]*"|transform="rotate\(-0 [^"]*")', "", body)
     body = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", body)
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = re.sub(r"<defs>\s*<style\b.*?</style>\s*</defs>", "", body, count=1, flags=re.DOTALL)  # report.css says the same
