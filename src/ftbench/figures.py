@@ -169,15 +169,8 @@ def lines(panels: Mapping[str, Mapping[str, Sequence[Point]]], xlabel: str, from
         ends = []
         for arm, points in arms.items():
             colour, style = looks[arm]
-            (line,) = axes.plot(
-                [x for x, _ in points],
-                [y for _, y in points],
-                style,
-                color=colour,
-                linewidth=1.4,
-                marker="o" if len(points) < 12 else None,
-                markersize=3,
-            )
+            dots = "o" if len(points) < 12 else None
+            (line,) = axes.plot(*zip(*points, strict=True), style, color=colour, linewidth=1.4, marker=dots, markersize=3)
             mark(line, arm, f"{arm}, {label}: {points[-1][1]:.4g} at the end")
             ends.append((points[-1], arm, looks[arm]))
         axes.set_ylabel(label)

@@ -14,7 +14,8 @@ from ftbench.tables import PERCENTAGES, Block, Figure, Heading, Paragraph, Table
 MARKERS = ("o", "s", "^", "D", "v", "P")
 READING = (
     "On the front: no other arm scores at least as well for at most the same cost and is better in one of the two. Behind: the "
-    "best-scoring arm that is better so; with a question mark where the two cannot be told apart. The front is of means over seeds."
+    "best-scoring arm that is better so; with a question mark where the two cannot be told apart. "
+    "In the figure the marks of the front are filled. It is of means over seeds; the vertical lines are 95 % intervals."
 )
 
 
@@ -139,7 +140,7 @@ def _drawn(study: Study, fronts: Sequence[tuple[Measure, dict[str, float], dict[
 
 
 def _ticks(axes: Any, values: Sequence[float], measure: Measure) -> None:
-    """Two or three round figures of the range in the words of the tables: the log scale's own are too many, or none, in a narrow panel."""
+    """The least and the most in the words of the tables: a log scale's own ticks are too many, or none, in a narrow panel."""
     low, high = min(values), max(values)
     span = max(high / low, 1.02)
     axes.set_xlim(low / span**0.12, high * span**0.12)
