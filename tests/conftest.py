@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-ALLOWED_SKIPS = ("no GPU", "../shared/data is absent")
+ALLOWED_SKIPS = ("no GPU", "../shared/data is absent", "no Chromium")
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
+
+from ftbench import report_svg
+from ftbench.report_svg import mark
 
 # Okabe and Ito's colours, black left out; a line style takes over when they are used up.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -48,13 +50,7 @@ def svg_of(plt: Any, figure: Any) -> str:
     out = io.StringIO()
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None}, bbox_inches="tight")
     plt.close(figure)
-    return compact(out.getvalue())
-
-
-def compact(svg: str) -> str:
-    """An SVG without white space around its lines and with two decimals in attributes: a hundredth of a point is not seen. Texts stay."""
-    svg = re.sub(r"[ \t]*\n[ \t]*", "\n", svg)
-    return re.sub(r"<[^!>]+>", lambda tag: re.sub(r"(\d\.\d\d)\d+", r"\1", tag[0]), svg)
+    return report_svg.finished(out.getvalue())
 
 
 def scores(entries: Mapping[str, Mapping[str, Any]], order: Sequence[str], metric: str, percent: bool) -> str:
@@ -74,11 +70,17 @@ def _means(axes: Any, entries: Mapping[str, Mapping[str, Any]], order: Sequence[
         entry = entries[name]
         colour = COLOURS[0] if entry["trained"] else GREY
         mean, low, high = (factor * entry[key] for key in ("mean", "low", "high"))
-        axes.errorbar(mean, row, xerr=[[mean - low], [high - mean]], fmt="o", color=colour, markersize=5, capsize=3, linewidth=1.4)
+        digits = 1 if percent else 3
+        said = f"{name}: {mean:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
+        drawn = axes.errorbar(mean, row, xerr=[[mean - low], [high - mean]], fmt="o", color=colour, markersize=5, capsize=3, linewidth=1.4)
+        for artist in drawn.get_children():
+            mark(artist, name, said)
         if len(entry["by_seed"]) > 1:
-            axes.plot([factor * value for value in entry["by_seed"]], [row - 0.25] * len(entry["by_seed"]), ".", color=colour, markersize=3)
+            by_seed = [factor * value for value in entry["by_seed"]]
+            (dots,) = axes.plot(by_seed, [row - 0.25] * len(by_seed), ".", color=colour, markersize=3)
+            mark(dots, name, f"{name}, by seed: {', '.join(f'{value:.{digits}f}' for value in by_seed)}")
         label = f"{mean:.1f}" if percent else f"{mean:.2f}"
-        axes.annotate(label, (high, row), xytext=(5, 0), textcoords="offset points", va="center", color=colour, fontsize=8)
+        mark(axes.annotate(label, (high, row), xytext=(5, 0), textcoords="offset points", va="center", color=colour, fontsize=8), name)
     axes.set_yticks(range(len(order)), list(reversed(order)))
     axes.set_ylim(-0.7, len(order) - 0.3)
     axes.grid(axis="y", visible=False)
@@ -96,27 +98,36 @@ class Panel:
     chance: float | None = None
     shallow: float | None = None
 
+    @property
+    def height(self) -> float:
+        """In lines: its entries, its title, and for a unit of its own the label of the axis above it."""
+        return len(self.order) + (1.8 if self.percent else 3.2)
+
 
 def overview(panels: Sequence[Panel]) -> str:
-    """All studies in one figure: shares below one another on one axis on the left, studies of another metric beside them."""
+    """All studies in one figure, in two columns of about the same height: shares first, on one scale, then studies of another metric."""
     plt = pyplot()
     from matplotlib.lines import Line2D
 
-    columns = [column for column in ([one for one in panels if one.percent], [one for one in panels if not one.percent]) if column]
-    heights = [[len(panel.order) + 1.6 for panel in column] for column in columns]
+    columns = _columns(panels)
+    heights = [[panel.height for panel in column] for column in columns]
     tallest = max((sum(column) for column in heights), default=8.0)
-    height = 0.24 * tallest + 0.8
+    height = 0.2 * tallest + 0.8
     figure = plt.figure(figsize=(WIDTH * (1.5 if len(columns) > 1 else 1), height))
     figure.subplots_adjust(top=1 - 0.35 / height, bottom=0.45 / height)
-    grid = figure.add_gridspec(1, max(len(columns), 1), width_ratios=[1.35, 1][: len(columns)] or [1], wspace=0.42)
+    grid = figure.add_gridspec(1, max(len(columns), 1), wspace=0.45)
+    shared = None
     for place, (column, rows) in enumerate(zip(columns, heights, strict=True)):
         rest = tallest - sum(rows)
-        inner = grid[0, place].subgridspec(len(column) + (rest > 0), 1, height_ratios=[*rows, *([rest] if rest > 0 else [])], hspace=0.3)
-        shared = None
+        inner = grid[0, place].subgridspec(len(column) + (rest > 0), 1, height_ratios=[*rows, *([rest] if rest > 0 else [])], hspace=0.35)
+        last = max((row for row, panel in enumerate(column) if panel.percent), default=-1)
         for row, panel in enumerate(column):
-            axes = figure.add_subplot(inner[row, 0], sharex=shared)
+            place_of = inner[row, 0]
+            if not panel.percent:
+                place_of = place_of.subgridspec(2, 1, height_ratios=[1.4, panel.height - 1.4], hspace=0)[1, 0]
+            axes = figure.add_subplot(place_of, sharex=shared if panel.percent else None)
             shared = shared or (axes if panel.percent else None)
-            _panel(axes, panel, labelled=not panel.percent or row == len(column) - 1)
+            _panel(axes, panel, labelled=not panel.percent or row == last)
     looks: dict[str, Any] = {"arm": {"color": COLOURS[0], "marker": "o"}, "baseline": {"color": GREY, "marker": "o"}}
     if any(panel.shallow is not None for panel in panels):
         looks["best shallow control"] = {"color": COLOURS[1], "linestyle": ":"}
@@ -125,6 +136,14 @@ def overview(panels: Sequence[Panel]) -> str:
     handles = [Line2D([], [], **look) for look in looks.values()]
     figure.legend(handles, looks, loc="lower center", bbox_to_anchor=(0.5, 1 - 0.1 / height), ncols=4, fontsize=8, frameon=False)
     return svg_of(plt, figure)
+
+
+def _columns(panels: Sequence[Panel]) -> list[Sequence[Panel]]:
+    """The panels in order, shares first, cut in two where the taller part is least tall."""
+    ordered = [*(one for one in panels if one.percent), *(one for one in panels if not one.percent)]
+    heights = [one.height for one in ordered]
+    cut = min(range(1, len(ordered) + 1), key=lambda place: max(sum(heights[:place]), sum(heights[place:])), default=0)
+    return [part for part in (ordered[:cut], ordered[cut:]) if part]
 
 
 def _panel(axes: Any, panel: Panel, labelled: bool) -> None:
@@ -161,15 +180,9 @@ def lines(
         ends = []
         for arm, points in arms.items():
             colour, style = looks[arm]
-            axes.plot(
-                [x for x, _ in points],
-                [y for _, y in points],
-                style,
-                color=colour,
-                linewidth=1.4,
-                marker="o" if len(points) < 12 else None,
-                markersize=3,
-            )
+            dots = "o" if len(points) < 12 else None
+            (line,) = axes.plot(*zip(*points, strict=True), style, color=colour, linewidth=1.4, marker=dots, markersize=3)
+            mark(line, arm, f"{arm}, {label}: {points[-1][1]:.4g} at the end")
             ends.append((points[-1], arm, looks[arm]))
         axes.set_ylabel(label)
         if label in levels:
@@ -189,21 +202,27 @@ def looks_of(names: Sequence[str]) -> dict[str, tuple[str, str]]:
     return {name: (COLOURS[index % len(COLOURS)], STYLES[index // len(COLOURS) % len(STYLES)]) for index, name in enumerate(names)}
 
 
+def apart(heights: Sequence[float], gap: float) -> list[float]:
+    """Rising heights of labels, in shares of the axes, moved up so that none touches the next, and down from what then stands over 1."""
+    moved: list[float] = []
+    for height in heights:
+        moved.append(max(height, moved[-1] + gap) if moved else height)
+    if moved and moved[-1] > 1:
+        for index in reversed(range(len(moved))):
+            moved[index] = min(moved[index], 1.0 if index == len(moved) - 1 else moved[index + 1] - gap)
+    return moved
+
+
 def _label_ends(axes: Any, ends: list[tuple[Point, str, tuple[str, str]]]) -> None:
     """Labels with a sample of their line, right of the axes at the heights of the lines' ends, moved apart where they would touch."""
     low, high = axes.get_ylim()
     gap = 0.15 / axes.get_position().height / axes.figure.get_figheight()  # of the axes' height: a line of text
     placed = sorted(((y - low) / (high - low), arm, look) for (_, y), arm, look in ends)
-    heights: list[float] = []
-    for height, _, _ in placed:
-        heights.append(max(height, heights[-1] + gap) if heights else height)
-    overflow = max(heights[-1] - 1.0, 0.0) if heights else 0.0
-    for index in reversed(range(len(heights))):  # push down what runs over the top
-        limit = 1.0 if index == len(heights) - 1 else heights[index + 1] - gap
-        heights[index] = min(heights[index], limit) if overflow else heights[index]
+    heights = apart([height for height, _, _ in placed], gap)
     for height, (_, arm, (colour, style)) in zip(heights, placed, strict=True):
-        axes.plot([1.01, 1.05], [height, height], style, color=colour, linewidth=1.4, transform=axes.transAxes, clip_on=False)
-        axes.annotate(arm, (1.06, height), xycoords="axes fraction", va="center", color=colour, fontsize=8)
+        (line,) = axes.plot([1.01, 1.05], [height, height], style, color=colour, linewidth=1.4, transform=axes.transAxes, clip_on=False)
+        mark(line, arm)
+        mark(axes.annotate(arm, (1.06, height), xycoords="axes fraction", va="center", color=colour, fontsize=8), arm)
 
 
 def reliability(panels: Mapping[str, Mapping[str, Sequence[tuple[float, float, float]]]]) -> str:
@@ -218,8 +237,10 @@ def reliability(panels: Mapping[str, Mapping[str, Sequence[tuple[float, float, f
         for index, (arm, bins) in enumerate(arms.items()):
             xs, ys, shares = ([100 * one[column] for one in bins] for column in range(3))
             colour = COLOURS[index % len(COLOURS)]
-            axes.plot(xs, ys, color=colour, linewidth=1.2, linestyle=STYLES[index // len(COLOURS) % len(STYLES)])
-            axes.scatter(xs, ys, s=[2 + 4 * share for share in shares], color=colour, alpha=0.6, linewidths=0, label=arm)
+            (line,) = axes.plot(xs, ys, color=colour, linewidth=1.2, linestyle=STYLES[index // len(COLOURS) % len(STYLES)])
+            dots = axes.scatter(xs, ys, s=[2 + 4 * share for share in shares], color=colour, alpha=0.6, linewidths=0, label=arm)
+            mark(line, arm, arm)
+            mark(dots, arm, arm)
         axes.set_title(title, loc="left", fontsize=9)
         axes.set_xlim(25, 102)
         axes.set_ylim(0, 105)
@@ -228,15 +249,3 @@ def reliability(panels: Mapping[str, Mapping[str, Sequence[tuple[float, float, f
     grid[0][-1].legend(loc="lower right", fontsize=8, frameon=False)
     figure.subplots_adjust(wspace=0.08)
     return svg_of(plt, figure)
-
-
-def inline(svg: str, prefix: str, alt: str) -> str:
-    """An SVG for embedding in a page with others: no prologue, its ids made its own, named for those who cannot see it."""
-    from markupsafe import escape
-
-    body = svg[svg.index("<svg") :]
-    body = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', body)
-    body = re.sub(r'(xlink:href|href)="#([^"]+)"', rf'\1="#{prefix}-\2"', body)
-    body = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", body)
-    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    return body.replace("<svg ", f'<svg role="img" aria-label="{escape(alt)}" ', 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +10,6 @@ from typing import Any
 
 from ftbench import (
     curves,
-    figures,
     files,
     ledger,
     params,
@@ -22,6 +21,8 @@ from ftbench import (
     report_learning,
     report_numbers,
     report_pairs,
+    report_pareto,
+    report_provenance,
     report_questions,
     report_sweeps,
     tables,
@@ -29,10 +30,10 @@ from ftbench import (
 )
 from ftbench.evidence import CONTRADICTED, HOLDS, UNDECIDED, VERDICTS, Evidence
 from ftbench.report_data import Study, answer
+from ftbench.report_html import TITLE, Card, html_page
 from ftbench.tables import Block, Figure, Heading, Links, Paragraph, Quote, Table
 
-TITLE = "Fine-tuning methods, compared"
-TEMPLATE = Path(__file__).with_name("report.html")
+READ = ("metrics.json", "comparison.json", "cost.json")  # of every study
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,12 @@ def _read_study(folder: Path, name: str, accounting: Mapping[str, Any]) -> Study
         answers=files.read_json(folder / "answers.json") if (folder / "answers.json").exists() else None,
         full_size=accounting.get("scales", {}).get(ledger.FULL_SIZE_SCALE, {}).get(name, {}),
         sweeps=_read_sweeps(folder / "sweeps", comparison["scale"]),
+        digests={f"{name}/{one}": _digest(folder / one) for one in (*READ, "answers.json") if (folder / one).exists()},
     )
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 def _read_sweeps(folder: Path, scale: str) -> dict[str, Any]:
@@ -111,6 +117,8 @@ def write(out: Path, inputs: Inputs) -> None:
         drawn = report_numbers.drawings(study)
         if "calibration" in study.comparison:
             drawn["reliability"] = report_pairs.reliability(study)
+        if pareto := report_pareto.figure(study):
+            drawn["pareto"] = pareto
         with files.directory_written_atomically(out / name / "figures") as folder:
             for figure in drawn.values():
                 files.write_text(folder / Path(figure.path).name, figure.svg)
@@ -130,10 +138,10 @@ def write(out: Path, inputs: Inputs) -> None:
     trust: list[Block] = report_coverage.trust(inputs.coverage)
     last = [Heading("What the studies claimed", 2), *claims, *trust, *absent]
     files.write_text(out / "README.md", tables.markdown([Heading(TITLE, 1), *first, *last]))
-    front = [Heading(block.text, 3) if isinstance(block, Heading) else block for block in first]
-    pages = [("answers", "Answers", front), *sections, ("ledger", "What the studies claimed", claims)]
+    cards = [Card(name, study.comparison["question"], answer(study, inputs.elsewhere(name))) for name, study in inputs.studies.items()]
+    pages = [("answers", "Answers", first[:2]), *sections, ("ledger", "What the studies claimed", claims)]
     appended = [("trust", report_coverage.TITLE, trust[1:]), ("absent", "What did not run", absent[1:])]
-    files.write_text(out / "index.html", html_page([*pages, *(one for one in appended if one[2])]))
+    files.write_text(out / "index.html", html_page([*pages, *(one for one in appended if one[2])], cards))
 
 
 def page(study: Study, drawn: Mapping[str, Figure], elsewhere: Study | None, claims: Sequence[Mapping[str, Any]]) -> list[Block]:
@@ -146,6 +154,7 @@ def page(study: Study, drawn: Mapping[str, Figure], elsewhere: Study | None, cla
         *report_numbers.controls(study),
         *report_numbers.costs(study),
         *report_budgets.budgets(study, drawn),
+        *report_pareto.pareto(study, drawn),
         *report_learning.learning(study, drawn, claims),
         *report_sweeps.sweeps(study.sweeps),
     ]
@@ -154,7 +163,7 @@ def page(study: Study, drawn: Mapping[str, Figure], elsewhere: Study | None, cla
         blocks += [*report_cases.groups(study), *report_pairs.transfer(study), *report_pairs.written(study), *report_pairs.probes(study)]
     else:
         blocks += report_kinds.kinds(study)
-    return [*blocks, *report_cases.failures(study), *report_questions.questions(study), *report_cases.provenance(study)]
+    return [*blocks, *report_cases.failures(study), *report_questions.questions(study), *report_provenance.provenance(study)]
 
 
 def _introduction(inputs: Inputs, book: Mapping[str, Any]) -> str:
@@ -223,42 +232,3 @@ def _value(found: Mapping[str, Any]) -> str:
     if found["low"] is None:
         return f"{found['ours']:,.4g}"
     return f"{found['ours']:,.4g} ({found['low']:,.4g} to {found['high']:,.4g})"
-
-
-# ---- HTML -----------------------------------------------------------------------------------------------------------------------
-
-
-def html_page(sections: Sequence[tuple[str, str, Sequence[Block]]]) -> str:
-    """One self-contained page of (id, title, blocks): styles and drawings inside, everything else escaped by the template."""
-    from jinja2 import Environment, StrictUndefined
-
-    template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(TEMPLATE.read_text(encoding="utf-8"))
-    shown = [
-        {
-            "id": name,
-            "title": title,
-            "blocks": [found for number, block in enumerate(blocks) if (found := _for_html(block, f"{name}-{number}"))],
-        }
-        for name, title, blocks in sections
-    ]
-    return template.render(title=TITLE, sections=shown) + "\n"
-
-
-def _for_html(block: Block, prefix: str) -> dict[str, Any] | None:
-    from markupsafe import Markup, escape
-
-    match block:
-        case Heading(text, level):
-            return {"kind": "heading", "text": text, "level": min(level + 1, 4)}
-        case Paragraph(text):
-            # Our own words; only what stood between backticks becomes markup, after escaping.
-            return {"kind": "paragraph", "text": Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))}  # noqa: S704
-        case Quote(text):
-            return {"kind": "quote", "text": tables.inert(text, 2000)}
-        case Figure(_, alt, svg):
-            return {"kind": "figure", "svg": Markup(figures.inline(svg, prefix, alt))}  # noqa: S704  drawn by us; its texts are escaped by matplotlib
-        case Table(caption, headers, rows, code):
-            cells = [[{"text": tables.inert(cell), "code": index in code} for index, cell in enumerate(row)] for row in rows]
-            return {"kind": "table", "caption": caption.replace("`", ""), "headers": list(headers), "rows": cells}
-        case Links():
-            return None  # the page holds what they lead to

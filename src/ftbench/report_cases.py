@@ -12,7 +12,6 @@ from ftbench.tables import (
     Paragraph,
     Table,
     count,
-    inert,
     number,
     percent,
     with_interval,
@@ -117,44 +116,3 @@ def _examples(study: Study, arm: str, one: Mapping[str, Any]) -> list[Block]:
     if rows:
         blocks.append(Table(study.caption(f"Examples: {title}"), ["case", *columns], rows, frozenset()))
     return blocks
-
-
-def provenance(study: Study) -> list[Block]:
-    """Which base models these are, on what the costs were measured, and which files were not read."""
-    rows = []
-    for one in study.cost["environments"]:
-        gpu = one.get("gpu") or {}
-        versions = ", ".join(f"{name} {version}" for name, version in sorted((one.get("versions") or {}).items()) if version)
-        machine = f"{one.get('processor')}, {one.get('num_cores')} cores"
-        deterministic = {True: "yes", False: "no"}.get(one.get("deterministic_algorithms"), "–")
-        threads = str(one.get("num_threads"))
-        rows.append([machine, str(gpu.get("name", "none")), threads, deterministic, f"Python {one.get('python')}, {versions}"])
-    blocks: list[Block] = [Heading("Provenance", 2)]
-    if bases := (study.comparison.get("made_of") or {}).get("bases"):
-        said = [f"`{name}` is {_published(one)}, architecture `{one['architecture']}`" for name, one in bases.items()]
-        blocks.append(Paragraph(f"Base models: {'; '.join(said)}."))
-    if rows:
-        blocks.append(
-            Table(
-                study.caption("Machines that ran it"),
-                ["processor", "GPU", "threads", "deterministic algorithms", "versions"],
-                rows,
-                frozenset(),
-            )
-        )
-    left_over = study.comparison["orphans"]
-    if left_over:
-        blocks.append(
-            Table(
-                study.caption("Files that belong to no arm, seed or baseline, and were not read"),
-                ["file"],
-                [[path] for path in left_over],
-                frozenset(),
-            )
-        )
-    return blocks if len(blocks) > 1 else []
-
-
-def _published(base: Mapping[str, Any]) -> str:
-    name = base["published_as"]
-    return "a miniature" if name is None else f"`{inert(name).replace('`', '')}`"

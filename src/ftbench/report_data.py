@@ -26,6 +26,7 @@ class Study:
     full_size: Mapping[str, Any] = field(default_factory=dict)
     sweeps: Mapping[str, Any] = field(default_factory=dict)
     usage: Mapping[str, Curve] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)  # of the files read, by path from the reports' folder
 
     @property
     def scale(self) -> str:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 BY_PATH = {
     "src/ftbench/answers.py": ["src/ftbench/metrics/answers.py"],
     "src/ftbench/ledger.py": ["src/ftbench/claims.yaml"],
-    "src/ftbench/report.py": ["src/ftbench/report.html"],
+    "src/ftbench/report_html.py": ["src/ftbench/report.css", "src/ftbench/report.html", "src/ftbench/report.js"],
     "src/ftbench/scores.py": ["src/ftbench/metrics/classification.py"],
 }
 

@@ -105,7 +105,7 @@ def test_hostile_text_comes_out_inert(reported):
     pages = [*reported.rglob("README.md"), *reported.rglob("*.html"), *reported.rglob("*.svg")]
     for page in pages:
         text = text_of(page)
-        assert "<script" not in text.lower(), page
+        assert text.lower().count("<script") == (page.name == "index.html"), page  # ours
         assert "<b>" not in text, page
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]", text), page
     assert "alert(1)" in text_of(reported / "alpaca/README.md")  # shown, not run
@@ -145,12 +145,12 @@ def test_the_html_page_is_whole_and_fetches_nothing(reported):
     checker.feed(page)
     assert checker.open == []
     assert checker.fetched == []
-    assert checker.scripts == 0
+    assert checker.scripts == 1  # ours, which the page's policy names by its hash
     assert len(checker.ids) == len(set(checker.ids))
     assert "prefers-color-scheme: dark" in page
-    # one of all studies and one of each in front; on each one's own section scores, losses, learning rates, gradient norms and usage; the
-    # reliability of pairs, and arm by arm the curves of a study of several models
-    assert page.count("<svg ") == 1 + 2 + 2 * 5 + 1 + 1
+    # one of all studies in front; in each one's own section scores, cost, losses, learning rates, gradient norms and usage; the reliability
+    # of pairs, and arm by arm the curves of a study of several models
+    assert page.count("<svg ") == 1 + 2 * 6 + 1 + 1
     assert "url(#" not in re.sub(r"url\(#(" + "|".join(map(re.escape, checker.ids)) + r")\)", "", page)
 
 

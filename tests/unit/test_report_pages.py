@@ -1,4 +1,4 @@
-from ftbench import figures, figures_curves, report, tables
+from ftbench import figures, figures_curves, report, report_svg, tables
 from ftbench.report_data import Study, answer
 from ftbench.tables import Figure, Heading, Paragraph, Quote, Table
 
@@ -61,12 +61,11 @@ def test_cells_are_escaped_in_html_and_control_characters_are_gone():
 
 
 def test_an_inline_drawing_keeps_its_references_within_itself():
-    svg = (
-        '<?xml version="1.0"?>\n<svg width="1"><metadata>m</metadata><g id="a"><use xlink:href="#b"/></g><path clip-path="url(#c)"/></svg>'
-    )
-    assert figures.inline(svg, "p", 'a "b" <c>') == (
-        '<svg role="img" aria-label="a &#34;b&#34; &lt;c&gt;" width="1"><g id="p-a"><use xlink:href="#p-b"/></g>'
-        '<path clip-path="url(#p-c)"/></svg>'
+    body = '<g id="a"><use xlink:href="#b"/></g><path id="b" clip-path="url(#c)"/></svg>'
+    svg = f'<?xml version="1.0"?>\n<svg width="1"><metadata>m</metadata>{body}'
+    assert report_svg.inline(svg, "p", 'a "b" <c>') == (
+        '<svg role="img" aria-label="a &#34;b&#34; &lt;c&gt;" width="1"><g><use href="#p-b"/></g>'
+        '<path id="p-b" clip-path="url(#p-c)"/></svg>'
     )
 
 
@@ -101,4 +100,4 @@ def test_the_overview_names_every_entry_of_every_study_and_draws_chance_only_whe
 
 def test_a_drawing_keeps_two_decimals_of_its_places_and_all_of_its_texts():
     drawn = '<!-- 0.0005 -->  \n  <path d="M 12.345678 0.5 L 1.999 3"/><text x="7.12345">0.0005</text>'
-    assert figures.compact(drawn) == '<!-- 0.0005 -->\n<path d="M 12.34 0.5 L 1.99 3"/><text x="7.12">0.0005</text>'
+    assert report_svg.compact(drawn) == '<!-- 0.0005 -->\n<path d="M 12.34 0.5 L 1.99 3"/><text x="7.12">0.0005</text>'

@@ -1,4 +1,4 @@
-"""The suite may skip for two reasons, named in conftest.py; for any other a skip is a failure."""
+"""The suite may skip for three reasons, named in conftest.py; for any other a skip is a failure."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_skip_for_another_reason_than_a_missing_gpu_or_the_missing_data_is_a_f
     assert "1 failed, 1 passed, 2 skipped, 1 xfailed, 1 error" in out  # a mark skips before the test starts: an error
     assert sorted(re.findall(r"^(?:FAILED|ERROR) test_some.py::(\w+)", out, re.MULTILINE)) == ["test_put_off", "test_without_a_package"]
     assert "skipped because: not today" in out
-    assert "allowed reasons: no GPU; ../shared/data is absent" in out
+    assert "allowed reasons: no GPU; ../shared/data is absent; no Chromium" in out
 
 
 def test_a_file_that_skips_itself_is_a_failure(tmp_path: Path) -> None:
