@@ -21,24 +21,25 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))  # so that the rows are found however this script is run
 
-from ftbench import costs, files  # isort: skip  # before torch: it says how many threads there are
-from ftbench.errors import Problem, UserError, nearest
-
 from made import Options
 from timing import NotRunError, Row, measure
+
+from ftbench import costs, files
+from ftbench.errors import Problem, UserError, nearest
 
 ROWS = {  # name -> module of rows/ and its function
     "generation": "generation:row",
     "prompt_scoring": "prompt_scoring:split_words",
     "prompt_scoring_one_token": "prompt_scoring:whole_words",
-    "nli_evaluation": "nli_evaluation:row",
+    "nli_evaluation": "nli_evaluation:in_float32",
+    "nli_evaluation_bf16": "nli_evaluation:in_bfloat16",
     "prepare": "prepare:row",
     "nli_training_padded": "nli_training:padded_to_the_limit",
     "nli_training_dynamic": "nli_training:dynamic_padding",
     "nli_training_loop": "nli_training:bare_loop",
 }
 RECORD = Path("reports/benchmarks.json")
-REPEATS = 5
+REPEATS = 3
 
 Find = Callable[[str], Callable[[Options], Row]]
 
@@ -108,7 +109,8 @@ def line(name: str, record: Mapping[str, Any]) -> list[str]:
         times = [f"{record[key]:.2f} s" for key in ("median_seconds", "alternative_median_seconds")]
         times.append(f"{record['ratio']:.2f} ({record['ratio_low']:.2f}, {record['ratio_high']:.2f})")
     says = "passes" if record["passed"] else f"MISSED: {record['difference'] or '; '.join(record['missed'])}"
-    return [name, times[0], record["against"], times[1], times[2], f"{record['bar']:g}", says]
+    bar = "none" if record["bar"] is None else f"{record['bar']:g}"
+    return [name, times[0], record["against"], times[1], times[2], bar, says]
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -125,7 +127,7 @@ if __name__ == "__main__":
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"the rows to run, all of them where none is named: {', '.join(ROWS)}")
     parser.add_argument("--repeats", type=int, default=REPEATS, help="timed runs of either side, at least 1")
     parser.add_argument("--models", type=Path, default=Path("models"), help="the folder of trained arms and bases; used where it is there")
-    parser.add_argument("--texts", type=Path, help="a folder with snli/<split>.jsonl and alpaca/alpaca_data.json in place of generated text")
+    parser.add_argument("--texts", type=Path, help="a folder with snli/<split>.jsonl and alpaca/alpaca_data.json, for generated text")
     parser.add_argument("--quick", action="store_true", help="small sizes, to try a row; marked so, and refused as the record")
     parser.add_argument("--out", type=Path, default=RECORD, help="the file of records")
     given = parser.parse_args()

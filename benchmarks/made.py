@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -16,6 +17,7 @@ from ftbench.text import LABELS
 ROOT = Path(__file__).parents[1]
 SEED = 13
 VOCABULARY = 30_000  # rows of the 22 M models' embeddings
+EXTRA = (0.45, 0.35, 0.15, 0.05)  # shares of generated premises with no sentence before them, one, two and three
 WIDTH, DEPTH, HEADS = 384, 6, 12  # and their shape, that of a MiniLM
 
 
@@ -39,8 +41,12 @@ def pairs(options: Options, split: str, number: int) -> dict[str, list[Any]]:
     if options.texts is None:
         from ftbench import pairs as generator
 
-        drawn = generator.generate(split, number, SEED, ["captions", "fiction", "travel"])
-        rows = [(row["premise"], row["hypothesis"], row["label"]) for row in drawn]
+        drawn = list(generator.generate(split, number, SEED, ["captions", "fiction", "travel"]))
+        # A generated sentence is short. With some more before it premises are as long as SNLI's and spread as much, which padding turns on.
+        rng = random.Random(SEED)
+        more = rng.choices(range(len(EXTRA)), EXTRA, k=number)
+        before = [" ".join(rng.choice(drawn)["premise"] for _ in range(count)) for count in more]
+        rows = [(f"{words} {row['premise']}".strip(), row["hypothesis"], row["label"]) for words, row in zip(before, drawn, strict=True)]
     else:
         with _real(options.texts / f"snli/{split}.jsonl").open(encoding="utf-8") as stream:
             for row in map(json.loads, stream):

@@ -18,9 +18,9 @@ import timing
 import torch
 import transformers
 
-from ftbench import arms, inference, schema, text, training
+from ftbench import arms, schema, text, training
 
-STEPS, QUICK_STEPS = 24, 4
+STEPS, QUICK_STEPS = 10, 3
 BATCH, LIMIT, LEARNING_RATE = 32, 128, 5e-5
 TOLERANCE = 1e-4  # of a loss in nats
 

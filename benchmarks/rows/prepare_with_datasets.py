@@ -1,6 +1,6 @@
 """The cleaning of `stages/prepare.py` as it is written with `datasets`: one filter or map after another, row by row.
 
-It drops rows without a gold label; of train also every example that train labels in two ways, repetitions, and what validation or test holds.
+It drops rows without a gold label; of train also conflicting labels, repetitions, and what validation or test holds.
 Example: python benchmarks/rows/prepare_with_datasets.py FOLDER_WITH_JSONL OUT
 """
 
@@ -23,11 +23,11 @@ def main(folder: Path, out: Path) -> None:
             lambda row: {"premise": row["sentence1"], "hypothesis": row["sentence2"], "label": LABELS.index(row["gold_label"])},
             remove_columns=["sentence1", "sentence2", "gold_label"],
         )
-        held_out = {pair for split in ("validation", "test") for pair in zip(splits[split]["premise"], splits[split]["hypothesis"])}
+        held_out = {(row["premise"], row["hypothesis"]) for split in ("validation", "test") for row in splits[split]}
         said: dict[tuple[str, str], int] = {}
         conflicting = set()
         columns = (splits["train"][name] for name in ("premise", "hypothesis", "label"))
-        for premise, hypothesis, label in zip(*columns):
+        for premise, hypothesis, label in zip(*columns, strict=True):
             if said.setdefault((premise, hypothesis), label) != label:
                 conflicting.add((premise, hypothesis))
         seen: set[tuple[str, str]] = set()
