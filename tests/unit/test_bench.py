@@ -243,9 +243,9 @@ def test_a_label_that_differs_and_a_score_that_is_off_are_told():
     assert difference(ours, ours[::-1], 1e-4) == "2 of 2 labels differ"
 
 
-def test_the_stage_and_the_alternative_keep_the_same_rows_and_drop_those_they_should(tmp_path):
+def test_the_stage_and_the_alternative_keep_the_same_rows_and_drop_those_they_should(tmp_path, monkeypatch):
     prepare, made = importlib.import_module("rows.prepare"), importlib.import_module("made")
-    pytest.MonkeyPatch().setattr(prepare, "QUICK_ROWS", 2000)
+    monkeypatch.setattr(prepare, "QUICK_ROWS", 2000)
     one = prepare.row(made.Options(Path("models"), quick=True))
     ours, other = one.ours()(), one.alternative()()
     assert one.difference(ours, other) == ""
