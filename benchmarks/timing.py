@@ -16,9 +16,9 @@ Work = Callable[[], Any]
 class Row:
     """One line of the benchmarks: `work` done our way and `against` a named alternative, which must take `bar` times as long at least.
 
-    Without a bar a row is shown beside the others and not judged. `ours` and `alternative` prepare and return the work to be timed, which returns its output. `difference` says in words how two outputs
-    differ, or "" where they are the same. `figures` are read off two outputs; those named in `at_most` may not be larger than it says.
-    Without `warm_up` (work in processes of its own has nothing to warm) the first run of both is timed as well.
+    Without a bar a row is shown beside the others and not judged. `ours` and `alternative` prepare and return the work to be timed, which
+    returns its output. `difference` says in words how two outputs differ, or "" where they are the same. `figures` are read off two
+    outputs; those named in `at_most` may not be larger than it says. Without `warm_up` the first run of both is timed as well.
     """
 
     work: str

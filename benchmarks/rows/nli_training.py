@@ -155,6 +155,7 @@ class Setting:
             ours=self.ours,
             alternative=alternative,
             difference=difference,
+            warm_up=False,  # every run is long, and has a model of its own
             sizes={
                 "num_steps": self.num_steps,
                 "batch_size": BATCH,
