@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 export HF_HUB_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 
-.PHONY: repro test check lint report clean
+.PHONY: repro test check lint report bench clean
 
 repro: $(STAMP)  ## rebuild every result that is out of date
 	$(BIN)/ftbench repro --jobs $(JOBS)
@@ -23,6 +23,9 @@ lint: $(STAMP)  ## style and types
 
 report: $(STAMP)  ## the report alone, from files in git
 	$(BIN)/python stages/report.py --out reports
+
+bench: $(STAMP)  ## speed beside what people would use instead, on an idle machine
+	$(BIN)/python benchmarks/bench.py
 
 OLD := Python %d.%d is too old: this needs 3.11 or later, as in make PYTHON=python3.11 test
 

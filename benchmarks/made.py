@@ -1,0 +1,125 @@
+"""What the rows work on: texts, which are generated unless a folder of real ones is named, and models of a stated size."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from ftbench import grid, params
+from ftbench.errors import Problem, UserError
+from ftbench.text import LABELS
+
+ROOT = Path(__file__).parents[1]
+SEED = 13
+VOCABULARY = 30_000  # rows of the 22 M models' embeddings
+EXTRA = (0.45, 0.35, 0.15, 0.05)  # shares of generated premises with no sentence before them, one, two and three
+WIDTH, DEPTH, HEADS = 384, 6, 12  # and their shape, that of a MiniLM
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where trained arms may lie, where real texts lie (None: generate them), and whether sizes are those of a `quick` trial."""
+
+    models: Path
+    texts: Path | None = None
+    quick: bool = False
+
+
+def settings() -> dict[str, Any]:
+    """params.yaml at the scale `offline`."""
+    return {**params.read(ROOT / "params.yaml"), "scale": "offline"}
+
+
+def pairs(options: Options, split: str, number: int) -> dict[str, list[Any]]:
+    """So many premises, hypotheses and labels of "train" or "test"."""
+    rows: list[tuple[str, str, int]] = []
+    if options.texts is None:
+        from ftbench import pairs as generator
+
+        drawn = list(generator.generate(split, number, SEED, ["captions", "fiction", "travel"]))
+        # A generated sentence is short. With some more before it premises are as long as SNLI's and spread as much, which padding turns on.
+        rng = random.Random(SEED)
+        more = rng.choices(range(len(EXTRA)), EXTRA, k=number)
+        before = [" ".join(rng.choice(drawn)["premise"] for _ in range(count)) for count in more]
+        rows = [(f"{words} {row['premise']}".strip(), row["hypothesis"], row["label"]) for words, row in zip(before, drawn, strict=True)]
+    else:
+        with _real(options.texts / f"snli/{split}.jsonl").open(encoding="utf-8") as stream:
+            for row in map(json.loads, stream):
+                label = row.get("gold_label", row.get("label"))
+                label = LABELS.index(label) if label in LABELS else label
+                if label in range(len(LABELS)) and len(rows) < number:
+                    rows.append((row.get("premise", row.get("sentence1")), row.get("hypothesis", row.get("sentence2")), label))
+    premises, hypotheses, labels = zip(*rows, strict=True)
+    return {"premise": list(premises), "hypothesis": list(hypotheses), "label": list(labels)}
+
+
+def instructions(options: Options, split: str, number: int) -> list[dict[str, str]]:
+    """So many instructions with input and output."""
+    if options.texts is None:
+        from ftbench import instructions as generator
+
+        return list(generator.generate(split, number, SEED))
+    rows = json.loads(_real(options.texts / "alpaca/alpaca_data.json").read_text(encoding="utf-8"))
+    rows = [row for row in rows if row["output"].strip()]
+    return list(islice(rows if split == "train" else reversed(rows), number))
+
+
+def _real(path: Path) -> Path:
+    if not path.is_file():
+        raise UserError(Problem(str(path), "no such file", mend="name a folder that holds it with --texts, or leave --texts out"))
+    return path
+
+
+def encoder(texts: Sequence[str]) -> tuple[Any, Any]:
+    """A RoBERTa of 22 M parameters under a head of three labels, random weights, and a tokenizer for `texts`. No dropout.
+
+    The weights start wide enough that its predictions differ from example to example.
+    """
+    import torch
+    from transformers import RobertaConfig, RobertaForSequenceClassification
+
+    from ftbench import tokenization
+
+    tokenizer = tokenization.train("roberta", texts, VOCABULARY, max_length=512)
+    config = RobertaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=WIDTH,
+        num_hidden_layers=DEPTH,
+        num_attention_heads=HEADS,
+        intermediate_size=4 * WIDTH,
+        max_position_embeddings=514,
+        type_vocab_size=1,
+        initializer_range=0.05,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        num_labels=len(LABELS),
+        id2label=dict(enumerate(LABELS)),
+        label2id={label: number for number, label in enumerate(LABELS)},
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    torch.manual_seed(SEED)
+    return RobertaForSequenceClassification(config), tokenizer
+
+
+def decoder(texts: Sequence[str], dimensions: dict[str, Any] | None = None, vocab_size: int = VOCABULARY) -> tuple[Any, Any]:
+    """A Llama with random weights and a tokenizer for `texts`, of the dimensions given or of 22 M parameters beside its output layer."""
+    from ftbench import miniature, tokenization
+
+    shape = {"hidden_size": WIDTH, "intermediate_size": 4 * WIDTH, "num_hidden_layers": DEPTH, "num_attention_heads": HEADS}
+    dimensions = dimensions or {**shape, "num_key_value_heads": HEADS // 3, "max_position_embeddings": 512}
+    tokenizer = tokenization.train("llama", texts, vocab_size, max_length=dimensions["max_position_embeddings"])
+    ids = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("pad", "bos", "eos")}
+    rows = max(vocab_size, len(tokenizer))
+    return miniature.build("llama", dimensions, rows, SEED, **ids).eval(), tokenizer
+
+
+def model_settings(name: str) -> Any:
+    """A model of params.yaml at the scale `offline`."""
+    return grid.model(settings(), name)

@@ -1,0 +1,69 @@
+"""Labels of pairs by an encoder with a head: `inference.classify`, against transformers' pipeline called for each pair."""
+
+from __future__ import annotations
+
+import copy
+
+import made
+import numpy as np
+import timing
+
+from ftbench import inference, text
+from ftbench.text import LABELS
+
+PAIRS, QUICK_PAIRS = 400, 64
+BATCH, MAX_LENGTH = 64, 128
+
+
+def in_float32(options: made.Options) -> timing.Row:
+    """In the precision of the pipeline, where the processor's own speed at matrices is the limit: shown beside the other, not judged."""
+    return row(options, "float32", tolerance=1e-4, bar=None)
+
+
+def in_bfloat16(options: made.Options) -> timing.Row:
+    """In half the precision, which gives the same labels; its last digits show in the probabilities."""
+    return row(options, "bfloat16", tolerance=0.05, bar=4.0)
+
+
+def row(options: made.Options, dtype: str, tolerance: float, bar: float | None) -> timing.Row:
+    """From sentences to probabilities, tokenising included; the pipeline in its default, float32."""
+    import torch
+    from transformers import pipeline
+
+    pairs = made.pairs(options, "test", QUICK_PAIRS if options.quick else PAIRS)
+    model, tokenizer = made.encoder(pairs["premise"] + pairs["hypothesis"])
+    model.eval()
+    own = copy.deepcopy(model).to(getattr(torch, dtype))
+    classifier = pipeline("text-classification", model=model, tokenizer=tokenizer, device="cpu")
+
+    def ours() -> np.ndarray:
+        encoded = text.encode_pairs(tokenizer, pairs["premise"], pairs["hypothesis"], MAX_LENGTH)
+        return np.exp(inference.classify(own, tokenizer, encoded.features, BATCH))
+
+    def per_example() -> np.ndarray:
+        rows = []
+        for premise, hypothesis in zip(pairs["premise"], pairs["hypothesis"], strict=True):
+            said = classifier({"text": premise, "text_pair": hypothesis}, top_k=None, truncation=True, max_length=MAX_LENGTH)
+            scores = {one["label"]: one["score"] for one in said}
+            rows.append([scores[label] for label in LABELS])
+        return np.array(rows)
+
+    return timing.Row(
+        work=f"the labels of {len(pairs['label'])} pairs, {model.num_parameters() / 1e6:.1f} M parameters, {dtype}",
+        against='pipeline("text-classification") called per example',
+        bar=bar,
+        ours=lambda: ours,
+        alternative=lambda: per_example,
+        difference=lambda ours, other: difference(ours, other, tolerance),
+        sizes={"num_pairs": len(pairs["label"]), "num_parameters": model.num_parameters(), "batch_size": BATCH},
+        figures=lambda ours, other: {"largest_difference": float(np.abs(ours - other).max())},
+    )
+
+
+def difference(ours: np.ndarray, other: np.ndarray, tolerance: float) -> str:
+    """In what two tables of probabilities [n, labels] differ, if in anything."""
+    num_labels = int((ours.argmax(axis=1) != other.argmax(axis=1)).sum())
+    if num_labels:
+        return f"{num_labels} of {len(ours)} labels differ"
+    largest = float(np.abs(ours - other).max())
+    return f"a probability differs by {largest:.2g}" if largest > tolerance else ""
