@@ -138,5 +138,5 @@ RULES: dict[str, Rule] = {
     "falcon_gives_detail": rules_answers.needs_a_reader,
     "llama_best_answers": rules_answers.llama_best_answers,
     "bloom_between": rules_answers.bloom_between,
-    "maths_is_hard": rules_answers.needs_a_reader,
+    "maths_is_hard": rules_answers.maths_is_hard,
 }

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ftbench.evidence import CONTRADICTED, HOLDS, UNDECIDED, Evidence, Judgement, NotThereError, where
+from ftbench.evidence import CONTRADICTED, HOLDS, UNDECIDED, Evidence, Judgement, NotThereError, all_of, where
 
 LLAMA, BLOOM, FALCON = ARMS = ("open_llama_3b-study", "bloom_3b-study", "falcon_rw_1b-study")
+MATHEMATICS = ("arithmetic", "equations")  # kinds of instruction
+HALF = 0.5  # exact match: what a model gets right less often is hard for it
 CLOSE = 2  # questions: arms that pass as many, but for these, are close to each other
 
 
@@ -37,6 +39,22 @@ def bloom_between(evidence: Evidence, claim: Mapping[str, Any]) -> Judgement:
     llama, bloom, falcon = _passed(evidence).values()
     near = falcon <= bloom <= llama <= bloom + CLOSE
     return _of_counts(evidence, CONTRADICTED if not near else UNDECIDED if bloom == falcon else HOLDS)
+
+
+def maths_is_hard(evidence: Evidence, claim: Mapping[str, Any]) -> Judgement:
+    """Arithmetic and equations to the letter: holds if each arm's interval lies below HALF on either, contradicted if any lies above.
+
+    Data that name no kinds leave it to a reader of the answers.
+    """
+    by_kind = evidence.get("comparison", "alpaca", "by_kind", "exact_match")
+    found = [by_kind[kind][arm] for kind in MATHEMATICS if kind in by_kind for arm in ARMS if arm in by_kind[kind]]
+    if len(found) < len(MATHEMATICS) * len(ARMS):
+        return needs_a_reader(evidence, claim)
+    parts = [HOLDS if one["high"] < HALF else CONTRADICTED if one["low"] > HALF else UNDECIDED for one in found]
+    most = max(found, key=lambda one: one["mean"])
+    because = f"the highest exact match of the three arms on {' or '.join(MATHEMATICS)}, against {HALF}"
+    place = where("alpaca", "comparison.json#by_kind.exact_match")
+    return Judgement(all_of(parts), because, most["mean"], most["low"], most["high"], place)
 
 
 def needs_a_reader(evidence: Evidence, claim: Mapping[str, Any]) -> Judgement:

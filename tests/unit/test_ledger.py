@@ -359,6 +359,22 @@ def test_the_equation_is_read_off_the_answers(said, expected):
     assert verdict("falcon_solves_equation", Evidence(answers=answers), "paper") == UNDECIDED
 
 
+@pytest.mark.parametrize(
+    ("middle", "expected"), [((0.1, 0.2), HOLDS), ((0.1, 0.45), UNDECIDED), ((0.1, 0.9), CONTRADICTED), ((0.1, None), UNDECIDED)]
+)
+def test_mathematics_is_hard_where_no_arm_gets_half_of_either_kind_right(middle, expected):
+    arms = ("open_llama_3b-study", "bloom_3b-study", "falcon_rw_1b-study")
+    by_kind = {
+        kind: {arm: {"mean": mean, "low": mean - 0.1, "high": mean + 0.1, "n": 50} for arm in arms}
+        for kind, mean in zip(("arithmetic", "equations"), middle, strict=True)
+        if mean is not None
+    }
+    evidence = Evidence(comparison={"alpaca": {"by_kind": {"exact_match": by_kind}}})
+    entry = ledger.judge(CLAIMS["maths_is_hard"], "paper", evidence)
+    assert entry["verdict"] == expected
+    assert entry["ours"] == middle[1]  # the highest; without the kind there is none, and a person has to judge
+
+
 def of_counts(llama, bloom, falcon):
     counts = {"open_llama_3b-study": llama, "bloom_3b-study": bloom, "falcon_rw_1b-study": falcon, "bloom_3b-equal": 13}
     return Evidence(answers={"alpaca": {"num_passed": counts, "num_scored": 13}})
