@@ -27,19 +27,16 @@ def clone(pipeline, tmp_path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def everything(pipeline, tmp_path_factory) -> Path:
-    """A folder to which the pipeline was pushed whole."""
-    remote = tmp_path_factory.mktemp("everything")
-    push(pipeline, remote, shown("dvc push"))
-    return remote
-
-
-@pytest.fixture(scope="module")
-def without_weights(pipeline, tmp_path_factory) -> Path:
-    """A folder to which all but the trained arms' weights was pushed, by the command that the document gives."""
-    remote = tmp_path_factory.mktemp("without-weights")
-    push(pipeline, remote, shown("dvc push data.*"))
-    return remote
+def store(pipeline, tmp_path_factory) -> Path:
+    """A folder to which the pipeline was pushed by the commands of the document: under `all` whole, under `results` without weights."""
+    folder = tmp_path_factory.mktemp("store")
+    for name, pattern in {"all": "dvc push", "results": "dvc push --remote storage"}.items():
+        use(pipeline, folder / name)
+        try:
+            run(pipeline, shown(pattern))
+        finally:
+            (pipeline / ".dvc/config.local").unlink()
+    return folder
 
 
 def shown(pattern: str) -> str:
@@ -49,17 +46,10 @@ def shown(pattern: str) -> str:
     return found
 
 
-def push(folder: Path, remote: Path, command: str) -> None:
-    use(folder, remote)
-    try:
-        run(folder, command)
-    finally:
-        (folder / ".dvc/config.local").unlink()
-
-
 def use(folder: Path, remote: Path) -> None:
-    """Make a folder the clone's default remote, in the file that git does not see."""
+    """Make a folder both remotes of the clone, in the file that git does not see."""
     shrunken.run(folder, "dvc", "remote", "add", "--local", "--default", "storage", str(remote))
+    shrunken.run(folder, "dvc", "remote", "add", "--local", "weights", str(remote))
     assert shrunken.run(folder, "git", "status", "--porcelain") == ""
 
 
@@ -69,8 +59,8 @@ def run(folder: Path, command: str) -> str:
 
 
 def edit_comparison_and_report(folder: Path) -> None:
-    """Change the code that compares and the page's template, neither so that a result differs."""
-    for name, text in {"src/ftbench/statistics.py": "\n# edited\n", "src/ftbench/report.html": "\n"}.items():
+    """Change the code that compares and the code that reports, neither so that a result differs."""
+    for name, text in {"src/ftbench/statistics.py": "\n# edited\n", "src/ftbench/report.py": "\n# edited\n"}.items():
         with (folder / name).open("a", encoding="utf-8") as stream:
             stream.write(text)
 
@@ -142,8 +132,8 @@ def test_the_report_gate_shuts_where_a_figure_was_never_added_and_where_nothing_
 # ---- Remotes ------------------------------------------------------------------------------------------------------------------------
 
 
-def test_a_clone_with_everything_pulled_has_nothing_to_run_and_builds_the_report_of_its_origin(clone, pipeline, everything):
-    use(clone, everything)
+def test_a_clone_with_everything_pulled_has_nothing_to_run_and_builds_the_report_of_its_origin(clone, store):
+    use(clone, store / "all")
     run(clone, shown("dvc pull"))
     assert "nothing to do" in shrunken.run(clone, "ftbench", "repro")
     edit_comparison_and_report(clone)
@@ -151,26 +141,15 @@ def test_a_clone_with_everything_pulled_has_nothing_to_run_and_builds_the_report
     assert shrunken.run(clone, "git", "status", "--porcelain", "--", "reports") == ""
 
 
-@pytest.mark.parametrize("command", [["dvc", "repro", "--allow-missing"], ["ftbench", "repro", "--allow-missing", "--jobs", "2"]])
-def test_a_clone_with_the_predictions_alone_compares_and_reports_again_without_training(clone, everything, command):
-    use(clone, everything)
-    run(clone, shown("dvc pull prepare .*"))
-    assert not list((clone / "models").glob("[!b]*/*"))
-    assert ran(shrunken.run(clone, *command)) == set()
+@pytest.mark.parametrize("command", ["dvc", "ftbench"])
+def test_a_clone_with_the_predictions_and_no_weights_compares_and_reports_again_without_training(clone, store, command):
+    use(clone, store / "results")
+    shrunken.run(clone, "dvc", "pull", "--remote", "storage", expected=1)  # which is why the document says --allow-missing
+    run(clone, shown("dvc pull --remote .*"))
+    assert (clone / "models/base/roberta_large").is_dir()
+    assert [path.name for path in (clone / "models").iterdir()] == ["base"]
+    assert ran(shrunken.run(clone, command, "repro", "--allow-missing")) == set()
     edit_comparison_and_report(clone)
-    assert ran(shrunken.run(clone, *command)) == COMPARED_AND_REPORTED
+    assert ran(shrunken.run(clone, command, "repro", "--allow-missing")) == COMPARED_AND_REPORTED
     assert shrunken.run(clone, "git", "status", "--porcelain", "--", "reports") == ""
     assert "none of" in gate(clone, LOCK_GATE, 0)
-
-
-def test_a_remote_without_the_weights_gives_what_it_has(clone, without_weights, everything):
-    weights = {path.name for path in everything.rglob("*") if path.is_file()} - {path.name for path in without_weights.rglob("*")}
-    assert weights
-    use(clone, without_weights)
-    shrunken.run(clone, "dvc", "pull", expected=1)  # which is why the document says --allow-missing
-    run(clone, shown("dvc pull --allow-missing"))
-    assert (clone / "models/base/roberta_large").is_dir()
-    assert not list(clone.glob("models/[!b]*/*/*"))
-    edit_comparison_and_report(clone)
-    assert ran(shrunken.run(clone, "ftbench", "repro", "--allow-missing", "--jobs", "2")) == COMPARED_AND_REPORTED
-    assert shrunken.run(clone, "git", "status", "--porcelain", "--", "reports") == ""
