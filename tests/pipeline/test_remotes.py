@@ -84,8 +84,8 @@ def test_the_lock_gate_opens_where_the_lock_is_that_of_the_tree(clone):
 @pytest.mark.parametrize(
     ("name", "edit", "stale"),
     [
-        ("stages/train_lora.py", lambda text: f"{text}\n# edited\n", ["train_multinli@lora-shared-0", "train_multinli@lora-own-0"]),
-        ("params.yaml", lambda text: re.sub(r"(max_new_tokens): 4$", r"\1: 5", text, flags=re.MULTILINE), ["evaluate_alpaca@bloom_3b-equal-0"]),
+        ("stages/train_lora.py", lambda text: f"{text}\n# edited\n", ["train_multinli@lora-shared-0", "train_multinli@lora-own-0", "evaluate_multinli@lora-own-0", "compare@multinli", "report"]),
+        ("params.yaml", lambda text: text.replace("max_new_tokens: 4", "max_new_tokens: 5"), ["evaluate_alpaca@bloom_3b-equal-0"]),
         ("dvc.yaml", lambda text: text.replace("report.py --out reports", "report.py --out ./reports"), ["report"]),
         ("reports/multinli/metrics.json", lambda text: text.replace("0.", "0.9", 1), ["compare@multinli"]),
         ("dvc.lock", lambda text: re.sub(r"^  report:\n(    .*\n|  -.*\n)+", "", text, flags=re.MULTILINE), ["report"]),
@@ -98,15 +98,17 @@ def test_the_lock_gate_names_the_stages_that_would_run(clone, name: str, edit: C
     assert path.read_text(encoding="utf-8") != before
     told = gate(clone, LOCK_GATE, 1)
     assert "lock gate: dvc.lock is not that of this tree" in told
-    assert set(stale) <= set(re.findall(r"^  (\S+)$", told, re.MULTILINE))
+    named = set(re.findall(r"^  (\S+)$", told, re.MULTILINE))
+    assert set(stale) <= named
+    assert not [name for name in named if name.startswith(("prepare", "checkpoint", "train_snli"))]
     assert "make repro" in told
 
 
 def test_the_lock_gate_stays_shut_where_dvc_cannot_say(clone):
     (clone / "dvc.yaml").write_text("stages: [", encoding="utf-8")
-    assert "lock gate: DVC did not say" in gate(clone, LOCK_GATE, 1)
+    assert "lock gate: DVC: " in gate(clone, LOCK_GATE, 1)
     (clone / "dvc.yaml").write_text("stages: {}\n", encoding="utf-8")
-    assert "lock gate: DVC did not say" in gate(clone, LOCK_GATE, 1)
+    assert "lock gate: dvc.yaml holds no stage" in gate(clone, LOCK_GATE, 1)
 
 
 def test_the_report_gate_opens_in_a_clone_without_data_and_shuts_where_a_page_was_edited(clone):
@@ -122,9 +124,7 @@ def test_the_report_gate_opens_in_a_clone_without_data_and_shuts_where_a_page_wa
 
 def test_the_report_gate_shuts_where_a_figure_was_never_added_and_where_nothing_can_be_built(clone):
     shrunken.run(clone, "git", "rm", "--quiet", "--cached", "reports/figures/overview.svg")
-    shrunken.commit(clone)
-    shrunken.run(clone, "git", "rm", "--quiet", "--cached", "reports/figures/overview.svg", expected=0)
-    assert "reports/figures/overview.svg" in gate(clone, REPORT_GATE, 1)
+    assert "?? reports/figures/overview.svg\n" in gate(clone, REPORT_GATE, 1)
     (clone / "reports/multinli/metrics.json").unlink()
     assert "report gate: the report cannot be built" in gate(clone, REPORT_GATE, 1)
 
@@ -147,7 +147,7 @@ def test_a_clone_with_the_predictions_and_no_weights_compares_and_reports_again_
     shrunken.run(clone, "dvc", "pull", "--remote", "storage", expected=1)  # which is why the document says --allow-missing
     run(clone, shown("dvc pull --remote .*"))
     assert (clone / "models/base/roberta_large").is_dir()
-    assert [path.name for path in (clone / "models").iterdir()] == ["base"]
+    assert not [path for path in clone.glob("models/[!b]*/**/*") if path.is_file()]
     assert ran(shrunken.run(clone, command, "repro", "--allow-missing")) == set()
     edit_comparison_and_report(clone)
     assert ran(shrunken.run(clone, command, "repro", "--allow-missing")) == COMPARED_AND_REPORTED

@@ -37,7 +37,7 @@ def host() -> Iterator[Host]:
     state = Host()
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802
+        def do_GET(self) -> None:
             parts = urlsplit(self.path)
             asked = parse_qs(parts.query)
             assert self.headers["Authorization"] == "Bearer token-of-the-run"
@@ -49,7 +49,7 @@ def host() -> Iterator[Host]:
                 start = 100 * (int(asked["page"][0]) - 1)
                 self.answer(state.comments[start : start + 100])
 
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             state.written.append((self.command, self.path, body["body"]))
             self.answer({})
