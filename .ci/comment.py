@@ -1,8 +1,8 @@
 """Post a page of Markdown on a pull request as one comment, or update the comment that is there.
 
-Runs with a token that may write, on a text that anyone's pull request may have made. So it takes one plain file of limited size, posts text without
-control characters or mentions, and finds the pull request by the head commit of the run that GitHub names, never by the text. Only the
-standard library: nothing is installed where the token is.
+Runs with a token that may write, on a text that anyone's pull request may have made. So it takes one plain file of limited size, posts
+text without control characters or mentions, and finds the pull request by the head commit of the run that GitHub names, never by the
+text. Only the standard library: nothing is installed where the token is.
 
 Environment: GITHUB_TOKEN, GITHUB_API_URL, GITHUB_REPOSITORY; of the run HEAD_SHA, HEAD_OWNER and HEAD_BRANCH.
 Example: python3 -I .ci/comment.py folder-of-the-artifact

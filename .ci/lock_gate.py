@@ -1,7 +1,7 @@
 """The lock gate: fails where dvc.lock is not that of this tree, and names the stages that would run.
 
-Needs neither DVC's cache nor a network: what lies nowhere here counts as dvc.lock has it, as for `dvc repro --dry --allow-missing`. That command
-itself is no gate: it exits with 0 although stages would run or, where their data are missing, stops at the first of them.
+Needs neither DVC's cache nor a network: what lies nowhere here counts as dvc.lock has it, as for `dvc repro --dry --allow-missing`. That
+command itself is no gate: it exits with 0 although stages would run or, where their data are missing, stops at the first of them.
 Example: python .ci/lock_gate.py
 """
 

@@ -1,4 +1,4 @@
-"""The shrunken pipeline in fresh clones: the two gates of a pull request, and what a remote of DVC must hold for a report without training."""
+"""The shrunken pipeline in fresh clones: the gates of a pull request, and what a remote must hold for a report without training."""
 
 from __future__ import annotations
 
@@ -84,7 +84,11 @@ def test_the_lock_gate_opens_where_the_lock_is_that_of_the_tree(clone):
 @pytest.mark.parametrize(
     ("name", "edit", "stale"),
     [
-        ("stages/train_lora.py", lambda text: f"{text}\n# edited\n", ["train_multinli@lora-shared-0", "train_multinli@lora-own-0", "evaluate_multinli@lora-own-0", "compare@multinli", "report"]),
+        (
+            "stages/train_lora.py",
+            lambda text: f"{text}\n# edited\n",
+            ["train_multinli@lora-shared-0", "train_multinli@lora-own-0", "evaluate_multinli@lora-own-0", "compare@multinli", "report"],
+        ),
         ("params.yaml", lambda text: text.replace("max_new_tokens: 4", "max_new_tokens: 5"), ["evaluate_alpaca@bloom_3b-equal-0"]),
         ("dvc.yaml", lambda text: text.replace("report.py --out reports", "report.py --out ./reports"), ["report"]),
         ("reports/multinli/metrics.json", lambda text: text.replace("0.", "0.9", 1), ["compare@multinli"]),
