@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 export HF_HUB_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 
-.PHONY: repro test check lint report bench clean
+.PHONY: repro test check check-lock check-report lint report bench clean
 
 repro: $(STAMP)  ## rebuild every result that is out of date
 	$(BIN)/ftbench repro --jobs $(JOBS)
@@ -17,9 +17,16 @@ test: $(STAMP)  ## the whole test suite
 check: $(STAMP)  ## params.yaml and the whole grid, in seconds
 	$(BIN)/ftbench check
 
-lint: $(STAMP)  ## style and types
+check-lock: $(STAMP)  ## is dvc.lock that of this tree? Reads no data
+	$(BIN)/python .ci/lock_gate.py
+
+check-report: $(STAMP)  ## is the report in git what its own numbers give?
+	$(BIN)/python .ci/report_gate.py
+
+lint: $(STAMP)  ## style, types and workflows
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/zizmor --offline --pedantic --strict-collection --no-progress --quiet .github
 
 report: $(STAMP)  ## the report alone, from files in git
 	$(BIN)/python stages/report.py --out reports

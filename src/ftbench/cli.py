@@ -52,7 +52,7 @@ def _repro(arguments: argparse.Namespace) -> None:
     from ftbench import scheduling
 
     checks.everything(params.read(), Path())
-    code = scheduling.repro(arguments.jobs)
+    code = scheduling.repro(arguments.jobs, allow_missing=arguments.allow_missing)
     if code:
         raise SystemExit(code)
 
@@ -164,6 +164,9 @@ def parser() -> argparse.ArgumentParser:
     plan.set_defaults(run=_plan)
     repro = commands.add_parser("repro", help="run what is out of date, several stages at once", allow_abbrev=False)
     repro.add_argument("--jobs", type=_count, default=_cores(), metavar="N", help="stages at once (default: one per core)")
+    repro.add_argument(
+        "--allow-missing", action="store_true", help="what is not here counts as dvc.lock has it, and nothing runs only to make it"
+    )
     repro.set_defaults(run=_repro)
     predict = commands.add_parser(
         "predict",

@@ -40,6 +40,7 @@ class Plan:
 
     stages: dict[str, Any]
     needs: dict[str, set[str]]
+    allow_missing: bool = False  # what is not here counts as dvc.lock has it
     done: set[str] = field(default_factory=set)
 
     def ready(self, running: Iterable[str]) -> list[str]:
@@ -57,9 +58,10 @@ class Worker:
     started: float
 
 
-def repro(jobs: int, tell: Callable[[str], None] = TELL) -> int:
+def repro(jobs: int, tell: Callable[[str], None] = TELL, allow_missing: bool = False) -> int:
     """Run every stage that is out of date and what follows from it, `jobs` at once. Returns the exit code.
 
+    With `allow_missing` a file that is not here counts as dvc.lock has it, so that no stage runs only to make it.
     0: all is up to date; 1: a stage failed for the machine's faults, or DVC refused; 2: for a user's mistake; 130: interrupted.
     """
     from dvc.exceptions import DvcException
@@ -71,7 +73,7 @@ def repro(jobs: int, tell: Callable[[str], None] = TELL) -> int:
     try:
         repo = Repo()
         with repo.lock:
-            plan = outdated(repo)
+            plan = outdated(repo, allow_missing)
             if not plan.stages:
                 tell("nothing to do: every stage is up to date")
                 return 0
@@ -81,7 +83,7 @@ def repro(jobs: int, tell: Callable[[str], None] = TELL) -> int:
             return code
         repo = Repo()  # looks anew at everything, dvc.lock included
         with repo.lock:
-            left = list(outdated(repo).stages)
+            left = list(outdated(repo, allow_missing).stages)
     except DvcException as error:
         tell(f"DVC: {error}")
         return 1
@@ -91,12 +93,12 @@ def repro(jobs: int, tell: Callable[[str], None] = TELL) -> int:
     return 0
 
 
-def outdated(repo: Any) -> Plan:
+def outdated(repo: Any, allow_missing: bool = False) -> Plan:
     """The stages that DVC finds changed, and all that depend on them, in an order in which each stage follows what it needs."""
     import networkx as nx  # type: ignore[import-untyped]
 
     graph = repo.index.graph  # an edge leads from a stage to one whose output it reads
-    changed = [stage for stage in graph if stage.status()]
+    changed = [stage for stage in graph if (stage.changed(allow_missing=True) if allow_missing else stage.status())]
     todo = set(changed).union(*(nx.ancestors(graph, stage) for stage in changed))
     sub = graph.subgraph(todo)
     place = {stage: index for index, stage in enumerate(repo.index.stages)}
@@ -104,6 +106,7 @@ def outdated(repo: Any) -> Plan:
     return Plan(
         {stage.addressing: stage for stage in ordered},
         {stage.addressing: {other.addressing for other in sub.successors(stage)} for stage in ordered},
+        allow_missing,
     )
 
 
@@ -118,7 +121,7 @@ def _run(plan: Plan, jobs: int, order: list[str], tell: Callable[[str], None]) -
         try:
             while True:
                 for name in [] if failed else plan.ready(running)[: jobs - len(running)]:
-                    running[name] = _start(plan.stages[name])
+                    running[name] = _start(plan.stages[name], plan.allow_missing)
                 if not running:
                     break
                 if not preloaded and len(plan.stages) > FEW * jobs:
@@ -153,16 +156,16 @@ def log_of(name: str) -> Path:
     return LOGS / f"{name}.log"
 
 
-def _start(stage: Any) -> Worker:
+def _start(stage: Any, allow_missing: bool) -> Worker:
     ours, theirs = preload.FORK.Pipe(duplex=False)
-    process = preload.FORK.Process(target=_work, args=(stage, theirs), daemon=False)
+    process = preload.FORK.Process(target=_work, args=(stage, allow_missing, theirs), daemon=False)
     sys.stdout.flush()
     process.start()
     theirs.close()
     return Worker(process, ours, time.monotonic())
 
 
-def _work(stage: Any, answer: Any) -> None:
+def _work(stage: Any, allow_missing: bool, answer: Any) -> None:
     # in the worker: a session of its own, so that Ctrl-C reaches the stage once, through the parent
     os.setsid()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -174,7 +177,7 @@ def _work(stage: Any, answer: Any) -> None:
     logging.getLogger("dvc").setLevel(logging.INFO)  # says what ran and what came from the cache
     stage.repo.lock = _held()
     try:
-        ran = stage.reproduce()
+        ran = stage.reproduce(allow_missing=allow_missing)
         from dvc.stage.serialize import to_lockfile
 
         entry = to_lockfile(stage) if ran else {}
