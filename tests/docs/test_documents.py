@@ -103,8 +103,8 @@ def test_a_pull_request_is_checked_by_the_commands_that_contributing_describes()
     jobs = params.read(ROOT / ".github/workflows/test.yml")["jobs"]
     run = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
     before_a_push = set(re.findall(r"^\| `make ([a-z-]+)` \|", text("CONTRIBUTING.md"), re.MULTILINE))
-    assert sorted(run) == sorted(f"make {target}" for target in targets)
-    assert targets == before_a_push - {"repro"} == {"lint", "check", "check-lock", "check-report", "test"}
+    assert sorted(run) == sorted(f"make {target}" for target in before_a_push - {"repro"})
+    assert targets == before_a_push - {"repro", "check-lock", "check-report"} == {"lint", "check", "test"}
 
 
 def test_every_dvc_command_that_is_named_exists():
