@@ -8,7 +8,7 @@ from __future__ import annotations
 import closure
 import pytest
 
-from ftbench import curves, files, params, sweep_settings
+from ftbench import curves, files, params, plot_tables, scores, sweep_settings
 
 REPORTS = closure.ROOT / "reports"
 PAIRS = ("snli", "multinli", "multinli_controls", "multinli_llm", "prompting")
@@ -112,6 +112,16 @@ def test_every_bot_answers_far_better_than_its_base():
         base = metrics[arm.split("-")[0]]
         assert metrics[arm]["perplexity"] <= base["perplexity"] / 10, arm
         assert metrics[arm]["bits_per_byte"] <= base["bits_per_byte"] / 3, arm
+
+
+@pytest.mark.parametrize(("folder", "columns"), [("confusion", plot_tables.CONFUSION), ("calibration", plot_tables.CALIBRATION)])
+def test_what_dvc_draws_of_pairs_is_in_git_for_every_arm(comparisons, folder, columns):
+    arms = [(study, arm) for study in PAIRS for arm, entry in comparisons[study]["entries"].items() if entry["trained"]]
+    assert len(arms) == 22
+    for study, arm in arms:
+        rows = (REPORTS / study / folder / f"{arm}.csv").read_text(encoding="utf-8").splitlines()
+        assert rows[0] == ",".join(columns)
+        assert len(rows) == 1 + 9 if folder == "confusion" else 3 <= len(rows) <= 1 + 2 * scores.NUM_BINS
 
 
 def test_the_sweeps_in_git_are_those_of_params_and_of_the_trainings_that_are_in_git():

@@ -14,6 +14,7 @@ import pytest
 from ftbench import files
 
 REPOSITORY = Path(__file__).parents[2]
+DRAWN = ("confusion/qkv-nf4.csv", "calibration/qkv-nf4.csv")
 METRICS = {
     "accuracy",
     "accuracy_ci_low",
@@ -229,6 +230,23 @@ def test_usage_of_all_seeds_stands_in_one_csv_of_few_rows_apart_from_results(com
         assert "9000000" not in text, name
 
 
+def test_confusion_and_calibration_of_every_entry_of_pairs_stand_in_files_that_say_what_the_comparison_says(compared):
+    content = read(compared, "comparison.json")
+    for folder in ("confusion", "calibration"):
+        paths = (compared / "reports/snli" / folder).iterdir()
+        assert sorted(path.stem for path in paths) == ["hypothesis_only", "majority", "qkv-nf4", "qkv-unquantised", "zero_shot"]
+        assert not (compared / "reports/alpaca" / folder).exists()
+    rows = (compared / "reports/snli/confusion/majority.csv").read_text(encoding="utf-8").splitlines()
+    # all of the 180 pairs, 60 per label, are called entailment
+    assert rows[:3] == ["gold,predicted,count,share", "entailment,entailment,60.0,1.0", "entailment,neutral,0.0,0.0"]
+    assert len(rows) == 1 + 9
+    rows = (compared / "reports/snli/calibration/qkv-nf4.csv").read_text(encoding="utf-8").splitlines()
+    assert rows[0] == "probabilities,confidence,accuracy,share"
+    accuracy = content["entries"]["qkv-nf4"]["mean"]
+    assert rows[1] == f"raw,0.8,{round(accuracy, 6)},1.0"  # every pair is 80 % sure, as the probabilities were made up
+    assert len(rows) == 2 + len(content["calibration"]["qkv-nf4"]["reliability_after"])
+
+
 @pytest.mark.parametrize(
     ("text", "said"), [("", "an empty file"), ("seconds,cpu_percent,resident_bytes,gpu_percent,gpu_bytes\n", "no samples")]
 )
@@ -239,12 +257,13 @@ def test_resources_that_are_empty_stop_it_with_their_path(root, text, said):
     assert "reports/snli/resources/qkv-nf4-1.csv" in done.stderr
     assert said in done.stderr
     assert not (root / "reports/snli/metrics.json").exists()
-    assert not (root / "reports/snli/usage").exists()
+    for folder in ("usage", "confusion", "calibration"):
+        assert not (root / "reports/snli" / folder).exists()
 
 
 def test_the_same_inputs_give_the_same_bytes(compared, root):
     assert compare(root).returncode == 0
-    for name in ("metrics.json", "comparison.json", "cost.json", "curves/qkv-nf4.csv", "usage/qkv-nf4.csv"):
+    for name in ("metrics.json", "comparison.json", "cost.json", "curves/qkv-nf4.csv", "usage/qkv-nf4.csv", *DRAWN):
         assert (root / "reports/snli" / name).read_bytes() == (compared / "reports/snli" / name).read_bytes()
 
 
