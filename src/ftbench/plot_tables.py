@@ -1,6 +1,6 @@
-"""What `dvc plots` draws of a study of sentence pairs besides curves: the confusion and the calibration of each entry, as small CSV files.
+"""What `dvc plots` draws besides curves: a study's scores against cost, and of sentence pairs each entry's confusion and calibration.
 
-The numbers are those of comparison.json, which DVC cannot draw from: its templates want a list of points per file.
+The numbers are those of comparison.json and cost.json, which DVC cannot draw from: its templates want a list of points per file.
 """
 
 from __future__ import annotations
@@ -15,6 +15,13 @@ from ftbench.text import LABELS
 CONFUSION = ("gold", "predicted", "count", "share")
 CALIBRATION = ("probabilities", "confidence", "accuracy", "share")
 PROBABILITIES = {"raw": "reliability_before", "scaled": "reliability_after"}  # sorted, as a figure places them
+AGAINST_COST = ("arm", "measure", "cost", "score", "low", "high")
+MEASURES = {
+    "peak GPU memory (bytes)": "train_peak_gpu_allocated_bytes",
+    "peak memory (bytes)": "train_peak_resident_bytes",
+    "trained parameters": "parameters_trained",
+    "training time (seconds)": "train_seconds",
+}
 DIGITS = 6  # as in metrics.json
 
 
@@ -45,6 +52,19 @@ def calibration(one: Mapping[str, Any]) -> str:
     """
     rows = [(name, *(round(bin[column], DIGITS) for column in CALIBRATION[1:])) for name, key in PROBABILITIES.items() for bin in one[key]]
     return _csv(CALIBRATION, rows)
+
+
+def against_cost(entries: Mapping[str, Mapping[str, Any]], costs: Mapping[str, Mapping[str, Any]]) -> str:
+    """A row per arm and kind of cost: its mean over seeds beside the arm's score with its interval; a cost of null or 0 is left out.
+
+    `entries` are those of comparison.json, `costs` those of cost.json.
+    """
+    rows = []
+    for name, one in entries.items():
+        for measure, key in MEASURES.items():
+            if one["trained"] and (cost := costs[name][key]):
+                rows.append((name, measure, round(cost, DIGITS), *(round(one[part], DIGITS) for part in ("mean", "low", "high"))))
+    return _csv(AGAINST_COST, rows)
 
 
 def _csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -194,6 +194,13 @@ def test_every_template_holds_what_dvc_fills_in_and_dvc_yaml_uses_it():
             assert f'"field": "<DVC_METRIC_{axis}>"' in (ROOT / f".dvc/plots/{name}.json").read_text(), name
 
 
+def test_scores_are_drawn_against_cost_in_the_words_of_every_study(stages, raw):
+    outs = {out.def_path: out.plot for name in ("compare", "compare_alpaca") for stage in stages[name] for out in stage.outs}
+    labels = {study: outs[f"reports/{study}/cost.csv"]["y_label"] for study in raw["studies"]}
+    assert labels == {study: grid.study(raw, study).primary_metric for study in raw["studies"]}
+    assert "reports/snli/cost.csv" not in {dep.def_path for dep in stages["report"][0].deps}
+
+
 @pytest.mark.parametrize("name", ["confusion", "calibration", "calibration_arms"])
 def test_revisions_stand_side_by_side_each_arm_under_its_own_name(name):
     """Vega-Lite puts cells of a grid under wrong headers where its rows or columns have a `sort`; by itself it sorts them by name.

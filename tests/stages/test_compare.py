@@ -14,7 +14,7 @@ import pytest
 from ftbench import files
 
 REPOSITORY = Path(__file__).parents[2]
-DRAWN = ("confusion/qkv-nf4.csv", "calibration/qkv-nf4.csv")
+DRAWN = ("confusion/qkv-nf4.csv", "calibration/qkv-nf4.csv", "cost.csv")
 METRICS = {
     "accuracy",
     "accuracy_ci_low",
@@ -208,6 +208,20 @@ def test_costs_are_means_with_ratios_to_the_reference(compared):
     assert [entries["qkv-nf4"][name] for name in counts] == [3, 16, 100, 1600, 32000, 0, 8]
 
 
+def test_scores_stand_beside_each_kind_of_cost_that_was_measured(compared):
+    with (compared / "reports/snli/cost.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert list(rows[0]) == ["arm", "measure", "cost", "score", "low", "high"]
+    assert {row["arm"] for row in rows} == {"qkv-nf4", "qkv-unquantised"}
+    metrics = read(compared, "metrics.json")["qkv-nf4"]
+    found = {row["measure"]: row for row in rows if row["arm"] == "qkv-nf4"}
+    assert "peak GPU memory (bytes)" not in found
+    one = found["training time (seconds)"]
+    assert (float(one["cost"]), float(one["score"]), float(one["high"])) == (11, metrics["accuracy"], metrics["accuracy_ci_high"])
+    rows = (compared / "reports/alpaca/cost.csv").read_text(encoding="utf-8").splitlines()
+    assert {row.split(",")[0] for row in rows[1:]} == {"open_llama_3b-study", "bloom_3b-study"}
+
+
 def test_curves_of_all_seeds_stand_in_one_csv_with_stable_columns(compared):
     with (compared / "reports/snli/curves/qkv-nf4.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
@@ -257,7 +271,7 @@ def test_resources_that_are_empty_stop_it_with_their_path(root, text, said):
     assert "reports/snli/resources/qkv-nf4-1.csv" in done.stderr
     assert said in done.stderr
     assert not (root / "reports/snli/metrics.json").exists()
-    for folder in ("usage", "confusion", "calibration"):
+    for folder in ("usage", "confusion", "calibration", "cost.csv"):
         assert not (root / "reports/snli" / folder).exists()
 
 

@@ -49,3 +49,14 @@ def test_every_arm_and_baseline_has_its_table():
         "confusion": ["a", "majority"],
         "calibration": ["a", "majority"],
     }
+
+
+def test_a_cost_that_was_not_measured_or_is_nothing_has_no_row_and_a_baseline_none_at_all():
+    score = {"mean": 0.75, "low": 0.7, "high": 0.8000000001}
+    costs = {"train_peak_gpu_allocated_bytes": None, "train_peak_resident_bytes": 1024.0, "parameters_trained": 0, "train_seconds": 2 / 3}
+    entries = {"a": {**score, "trained": True}, "majority": {**score, "trained": False}}
+    assert plot_tables.against_cost(entries, {"a": costs, "majority": dict.fromkeys(costs)}).splitlines() == [
+        "arm,measure,cost,score,low,high",
+        "a,peak memory (bytes),1024.0,0.75,0.7,0.8",
+        "a,training time (seconds),0.666667,0.75,0.7,0.8",
+    ]
