@@ -2,8 +2,8 @@
 
 Reads every file of the study's grid (predictions/, scores/, costs/, resources/ and learning/ under --out, for each arm, seed and baseline
 that params.yaml names), the test split and the card of its data set, and what pretraining its base models recorded. Writes metrics.json,
-comparison.json, cost.json, curves/, usage/ and, for instructions, answers.json, which git keeps. A file of the grid that is missing stops
-it; a file that belongs to nothing is named.
+comparison.json, cost.json, cost.csv, curves/ and usage/, of pairs confusion/ and calibration/, and of instructions answers.json, which git
+keeps. A file of the grid that is missing stops it; a file that belongs to nothing is named.
 Parameters: `scale` and `studies.<study>`.
 Example: python stages/compare.py --study multinli --out reports/multinli
 """
@@ -14,7 +14,20 @@ import argparse
 import sys
 from pathlib import Path
 
-from ftbench import comparison, comparison_answers, comparison_nli, cost_table, curves, files, grid, params, predictions, stage, usage
+from ftbench import (
+    comparison,
+    comparison_answers,
+    comparison_nli,
+    cost_table,
+    curves,
+    files,
+    grid,
+    params,
+    plot_tables,
+    predictions,
+    stage,
+    usage,
+)
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -32,25 +45,28 @@ def main(arguments: argparse.Namespace) -> None:
         )
     data = arguments.data or Path("data") / study.dataset
     one = comparison.Grid(arguments.study, study, rows, str(params.find(raw, "scale")), arguments.out, data)
-    answers = None
+    answers, of_pairs = None, {}
     if predictions.are_of_pairs(expected["predictions"][0]):
         metrics, content = comparison_nli.compare(one)
+        of_pairs = plot_tables.of_pairs(content)
     else:
         metrics, content, answers = comparison_answers.compare(one)
     cost = cost_table.build(one.name, one.scale, study.reference, rows, arguments.out)
     stems = {row.name: dict(zip(row.seeds, row.stems(), strict=True)) for row in rows if row.trained}
-    over_time = {
+    drawn = {
         "curves": {arm: curves.merged(arguments.out, by_seed) for arm, by_seed in stems.items()},
         "usage": {arm: usage.merged(arguments.out, by_seed) for arm, by_seed in stems.items()},
+        **of_pairs,
     }
-    for name, merged in over_time.items():
+    for name, texts in drawn.items():
         with files.directory_written_atomically(arguments.out / name) as folder:
-            for arm, text in merged.items():
-                curves.write(folder / f"{arm}.csv", text)
+            for entry, text in texts.items():
+                files.write_text(folder / f"{entry}.csv", text)
     files.write_json(arguments.out / "metrics.json", metrics)
     made_of = comparison.made_of(data, arguments.bases, list(study.factors.get("model", [study.model])))
     files.write_json(arguments.out / "comparison.json", {**content, "made_of": made_of, "orphans": left_over})
     files.write_json(arguments.out / "cost.json", cost)
+    files.write_text(arguments.out / "cost.csv", plot_tables.against_cost(content["entries"], cost["entries"]))
     if answers is not None:
         files.write_json(arguments.out / "answers.json", answers)
 
@@ -62,5 +78,5 @@ if __name__ == "__main__":
     parser.add_argument("--data", type=Path, help="the folder of its data set (default: data/<dataset>)")
     parser.add_argument("--bases", type=Path, default=Path("models/base"), help="the folder of the base models")
     arguments = parser.parse_args()
-    written = ("metrics.json", "comparison.json", "cost.json", "curves", "usage", "answers.json")
+    written = ("metrics.json", "comparison.json", "cost.json", "cost.csv", "curves", "usage", "confusion", "calibration", "answers.json")
     stage.run(main, arguments, outs=[arguments.out / name for name in written])

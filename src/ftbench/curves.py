@@ -8,7 +8,6 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ftbench import files
 from ftbench.errors import Problem, UserError
 
 LOGGED = ("step", "epoch", "loss", "learning_rate", "grad_norm", "eval_loss", "eval_accuracy")  # as a train script writes them
@@ -59,11 +58,6 @@ def merged(report: Path, stems: Mapping[int, str]) -> str:
             for row in csv.DictReader(stream):
                 writer.writerow([seed, *(row[name] for name in LOGGED)])
     return out.getvalue()
-
-
-def write(path: Path, text: str) -> None:
-    """Write a merged curve."""
-    files.write_text(path, text)
 
 
 def by_seed(curve: Curve) -> dict[int, Curve]:

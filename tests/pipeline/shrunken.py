@@ -66,6 +66,7 @@ def settings() -> dict[str, Any]:
         model["pretraining"] |= {"max_steps": 3, "per_device_train_batch_size": 4, "warmup_steps": 1}
     offline["alpaca"]["evaluation"]["max_new_tokens"] = 4
     offline["multinli"]["lora"]["training"] |= {"eval_strategy": "steps", "eval_steps": 2}  # a sweep reads the last validation
+    offline["sweeps"] = {"learning_rate": offline["sweeps"]["learning_rate"]}  # the others are of arms that are left out
     own = offline["multinli"]["lora"]["learning_rate"]["own"]
     offline["sweeps"]["learning_rate"] |= {"arms": ["lora-own"], "values": [own / 2, own], "seeds": [0]}
     return {"scale": "offline", "studies": raw["studies"], "offline": offline}
@@ -100,8 +101,9 @@ def copy(folder: Path) -> Path:
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
         else:
             shutil.copy(source, target)
-    (folder / "reports/multinli/sweeps").mkdir(parents=True)
-    (folder / "reports/multinli/sweeps/.gitkeep").touch()  # the report depends on the folder, which git keeps only with a file in it
+    for study in ("multinli", "alpaca"):
+        (folder / f"reports/{study}/sweeps").mkdir(parents=True)
+        (folder / f"reports/{study}/sweeps/.gitkeep").touch()  # the report depends on the folder, which git keeps only with a file in it
     write(folder, settings())
     run(folder, "git", "init", "--quiet")
     return folder

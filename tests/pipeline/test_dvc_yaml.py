@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import json
 import re
 from collections import defaultdict
 
@@ -168,6 +169,50 @@ def test_of_the_bots_everything_that_was_logged_or_sampled_is_drawn_over_each_ot
     folder, column = drawn.split(": ")
     found = re.findall(rf"reports/alpaca/{folder}/([\w-]+)\.csv: {column}\n", (ROOT / "dvc.yaml").read_text())
     assert sorted(found) == sorted(grid.arms(grid.study(raw, "alpaca")))
+
+
+@pytest.mark.parametrize("drawn", ["confusion: gold", "calibration: accuracy"])
+def test_confusion_and_calibration_are_drawn_of_all_arms_on_pairs(stages, raw, drawn):
+    folder, column = drawn.split(": ")
+    found = re.findall(rf"reports/(\w+)/{folder}/([\w-]+)\.csv: {column}\n", (ROOT / "dvc.yaml").read_text())
+    arms = [(study, arm) for study in raw["studies"] if study != "alpaca" for arm in grid.arms(grid.study(raw, study))]
+    assert len(arms) == 22
+    assert sorted(found) == sorted(arms)
+    outs = {out.def_path for stage in stages["compare"] for out in stage.outs if out.plot}
+    assert {f"reports/{study}/{folder}" for study, _ in arms} <= outs
+    assert not [dep.def_path for dep in stages["report"][0].deps if dep.def_path.endswith(f"/{folder}")]  # it reads comparison.json
+
+
+def test_every_template_holds_what_dvc_fills_in_and_dvc_yaml_uses_it():
+    paths = sorted((ROOT / ".dvc/plots").glob("*.json"))
+    templates = {path.stem: json.loads(path.read_text()) for path in paths}
+    assert set(templates) == set(re.findall(r" template: (\w+)\n", (ROOT / "dvc.yaml").read_text()))
+    for name, template in templates.items():
+        assert template["data"] == {"values": "<DVC_METRIC_DATA>"}, name
+        assert template["title"]["text"] == "<DVC_METRIC_TITLE>", name
+        for axis in ("X", "Y"):
+            assert f'"field": "<DVC_METRIC_{axis}>"' in (ROOT / f".dvc/plots/{name}.json").read_text(), name
+
+
+def test_scores_are_drawn_against_cost_in_the_words_of_every_study(stages, raw):
+    outs = {out.def_path: out.plot for name in ("compare", "compare_alpaca") for stage in stages[name] for out in stage.outs}
+    labels = {study: outs[f"reports/{study}/cost.csv"]["y_label"] for study in raw["studies"]}
+    assert labels == {study: grid.study(raw, study).primary_metric for study in raw["studies"]}
+    assert "reports/snli/cost.csv" not in {dep.def_path for dep in stages["report"][0].deps}
+
+
+@pytest.mark.parametrize("name", ["confusion", "calibration", "calibration_arms"])
+def test_revisions_stand_side_by_side_each_arm_under_its_own_name(name):
+    """Vega-Lite puts cells of a grid under wrong headers where its rows or columns have a `sort`; by itself it sorts them by name.
+
+    DVC takes `filename` out of the points of a single file where a template holds any anchor that DVC may leave out.
+    """
+    text = (ROOT / f".dvc/plots/{name}.json").read_text()
+    facet = json.loads(text)["facet"]
+    assert facet["column"]["field"] == "rev"
+    assert not [place for place, one in facet.items() if "sort" in one]
+    if "datum.filename" in text:
+        assert set(re.findall(r"<DVC_METRIC_(\w+)>", text)) == {"DATA", "TITLE", "X", "Y", "X_LABEL", "Y_LABEL"}
 
 
 def test_a_group_without_members_is_ready_for_the_first():

@@ -193,3 +193,12 @@ def test_dvc_draws_every_arm_and_the_arms_over_each_other(pipeline, tmp_path):
     used = next(one for one in specifications if one["title"]["text"].endswith("multinli, resident memory"))
     assert {row["filename"] for row in used["data"]["values"]} >= {"lora-own.csv", "lora-shared.csv"}
     assert used["encoding"]["detail"]["field"] == "seed"
+    for folder in ("confusion", "calibration"):
+        assert f"reports/multinli/{folder}/lora-own.csv" in titles
+        found = next(one for one in specifications if one["title"]["text"].endswith(f"multinli, {folder}"))
+        assert {row["filename"] for row in found["data"]["values"]} >= {"lora-own.csv", "lora-shared.csv"}
+    assert "reports/multinli/cost.csv" in titles
+    # of the one arm of a study, too, the file's name is left, from which the chart has the arm's
+    alone = next(one for one in specifications if one["title"]["text"].endswith("prompting, confusion"))
+    assert {row["filename"] for row in alone["data"]["values"]} == {"reports/prompting/confusion/soft_prompt.csv"}
+    assert len(alone["data"]["values"]) == 9

@@ -8,7 +8,7 @@ from __future__ import annotations
 import closure
 import pytest
 
-from ftbench import curves, files, params, sweep_settings
+from ftbench import curves, files, params, plot_tables, scores, sweep_settings
 
 REPORTS = closure.ROOT / "reports"
 PAIRS = ("snli", "multinli", "multinli_controls", "multinli_llm", "prompting")
@@ -125,6 +125,16 @@ def test_every_bot_stops_by_itself_and_knows_in_unseen_words_what_it_was_taught(
         assert knowledge["exact_match"]["knowledge"][arm]["mean"] >= 0.80, arm
         assert knowledge["token_f1"]["knowledge"][arm]["mean"] >= 0.85, arm
         assert found["gains"]["by_pool"]["exact_match"]["knowledge"][arm].keys() >= {arm.split("-")[0], f"{arm.split('-')[0]}_three_shot"}
+
+
+@pytest.mark.parametrize(("folder", "columns"), [("confusion", plot_tables.CONFUSION), ("calibration", plot_tables.CALIBRATION)])
+def test_what_dvc_draws_of_pairs_is_in_git_for_every_arm(comparisons, folder, columns):
+    arms = [(study, arm) for study in PAIRS for arm, entry in comparisons[study]["entries"].items() if entry["trained"]]
+    assert len(arms) == 22
+    for study, arm in arms:
+        rows = (REPORTS / study / folder / f"{arm}.csv").read_text(encoding="utf-8").splitlines()
+        assert rows[0] == ",".join(columns)
+        assert len(rows) == 1 + 9 if folder == "confusion" else 3 <= len(rows) <= 1 + 2 * scores.NUM_BINS
 
 
 def test_the_sweeps_in_git_are_those_of_params_and_of_the_trainings_that_are_in_git():

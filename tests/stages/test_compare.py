@@ -14,6 +14,7 @@ import pytest
 from ftbench import files
 
 REPOSITORY = Path(__file__).parents[2]
+DRAWN = ("confusion/qkv-nf4.csv", "calibration/qkv-nf4.csv", "cost.csv")
 METRICS = {
     "accuracy",
     "accuracy_ci_low",
@@ -207,6 +208,20 @@ def test_costs_are_means_with_ratios_to_the_reference(compared):
     assert [entries["qkv-nf4"][name] for name in counts] == [3, 16, 100, 1600, 32000, 0, 8]
 
 
+def test_scores_stand_beside_each_kind_of_cost_that_was_measured(compared):
+    with (compared / "reports/snli/cost.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert list(rows[0]) == ["arm", "measure", "cost", "score", "low", "high"]
+    assert {row["arm"] for row in rows} == {"qkv-nf4", "qkv-unquantised"}
+    metrics = read(compared, "metrics.json")["qkv-nf4"]
+    found = {row["measure"]: row for row in rows if row["arm"] == "qkv-nf4"}
+    assert "peak GPU memory (bytes)" not in found
+    one = found["training time (seconds)"]
+    assert (float(one["cost"]), float(one["score"]), float(one["high"])) == (11, metrics["accuracy"], metrics["accuracy_ci_high"])
+    rows = (compared / "reports/alpaca/cost.csv").read_text(encoding="utf-8").splitlines()
+    assert {row.split(",")[0] for row in rows[1:]} == {"open_llama_3b-study", "bloom_3b-study"}
+
+
 def test_curves_of_all_seeds_stand_in_one_csv_with_stable_columns(compared):
     with (compared / "reports/snli/curves/qkv-nf4.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
@@ -229,6 +244,23 @@ def test_usage_of_all_seeds_stands_in_one_csv_of_few_rows_apart_from_results(com
         assert "9000000" not in text, name
 
 
+def test_confusion_and_calibration_of_every_entry_of_pairs_stand_in_files_that_say_what_the_comparison_says(compared):
+    content = read(compared, "comparison.json")
+    for folder in ("confusion", "calibration"):
+        paths = (compared / "reports/snli" / folder).iterdir()
+        assert sorted(path.stem for path in paths) == ["hypothesis_only", "majority", "qkv-nf4", "qkv-unquantised", "zero_shot"]
+        assert not (compared / "reports/alpaca" / folder).exists()
+    rows = (compared / "reports/snli/confusion/majority.csv").read_text(encoding="utf-8").splitlines()
+    # all of the 180 pairs, 60 per label, are called entailment
+    assert rows[:3] == ["gold,predicted,count,share", "entailment,entailment,60.0,1.0", "entailment,neutral,0.0,0.0"]
+    assert len(rows) == 1 + 9
+    rows = (compared / "reports/snli/calibration/qkv-nf4.csv").read_text(encoding="utf-8").splitlines()
+    assert rows[0] == "probabilities,confidence,accuracy,share"
+    accuracy = content["entries"]["qkv-nf4"]["mean"]
+    assert rows[1] == f"raw,0.8,{round(accuracy, 6)},1.0"  # every pair is 80 % sure, as the probabilities were made up
+    assert len(rows) == 2 + len(content["calibration"]["qkv-nf4"]["reliability_after"])
+
+
 @pytest.mark.parametrize(
     ("text", "said"), [("", "an empty file"), ("seconds,cpu_percent,resident_bytes,gpu_percent,gpu_bytes\n", "no samples")]
 )
@@ -239,12 +271,13 @@ def test_resources_that_are_empty_stop_it_with_their_path(root, text, said):
     assert "reports/snli/resources/qkv-nf4-1.csv" in done.stderr
     assert said in done.stderr
     assert not (root / "reports/snli/metrics.json").exists()
-    assert not (root / "reports/snli/usage").exists()
+    for folder in ("usage", "confusion", "calibration", "cost.csv"):
+        assert not (root / "reports/snli" / folder).exists()
 
 
 def test_the_same_inputs_give_the_same_bytes(compared, root):
     assert compare(root).returncode == 0
-    for name in ("metrics.json", "comparison.json", "cost.json", "curves/qkv-nf4.csv", "usage/qkv-nf4.csv"):
+    for name in ("metrics.json", "comparison.json", "cost.json", "curves/qkv-nf4.csv", "usage/qkv-nf4.csv", *DRAWN):
         assert (root / "reports/snli" / name).read_bytes() == (compared / "reports/snli" / name).read_bytes()
 
 
