@@ -39,7 +39,8 @@ def refuse_overlap(documents: list[str], tests: list[Path], data: Path) -> int:
     """The number of test examples looked for. Raises UserError if a pretraining text holds one."""
     examples = dict(example for folder in tests for example in overlap.test_examples(folder))
     if shared := overlap.shared(documents, examples):
-        named = "; ".join(f"{name} in document {number}: {documents[number]!r:.120}" for name, number in shared[:SHOWN])
+        # both as `repr`: an id too is a publisher's text, and a terminal would obey its escapes
+        named = "; ".join(f"{name!r:.120} in document {number}: {documents[number]!r:.120}" for name, number in shared[:SHOWN])
         raise UserError(
             Problem(
                 str(data / "train.parquet"),

@@ -171,14 +171,15 @@ def resolve(task: str, given: Mapping[str, str], found: Sequence[str], where: st
     """Our column names -> a file's: as `given`, else the publishers' usual names. Raises UserError for every column that is not there."""
     columns: dict[str, str] = {}
     problems = []
+    shown = sources_files.printable(found)
     for ours, usual in PUBLISHED[task].items():
         candidates = (given[ours],) if ours in given else usual
         name = next((name for name in candidates if name in found), None)
         if name is not None:
             columns[ours] = name
         elif ours in given or ours in REQUIRED[task]:
-            mend = nearest(candidates[0], found) or f"name the file's column for '{ours}' under `columns`"
-            problems.append(Problem(where, f"no column '{candidates[0]}' for '{ours}'", allowed=", ".join(map(str, found)), mend=mend))
+            mend = nearest(candidates[0], shown) or f"name the file's column for '{ours}' under `columns`"
+            problems.append(Problem(where, f"no column '{candidates[0]}' for '{ours}'", allowed=", ".join(shown), mend=mend))
     for ours in given:
         if ours not in PUBLISHED[task]:
             mend = nearest(ours, PUBLISHED[task])

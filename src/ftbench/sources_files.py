@@ -61,16 +61,16 @@ def _refuse_wide_encoding(path: Path, stream: BinaryIO) -> None:
         raise UserError(Problem(f"{path}:1", "text in UTF-16 or UTF-32, or a binary file", allowed="UTF-8", mend=REENCODE))
 
 
+def printable(names: Sequence[str]) -> list[str]:
+    """The names of a file's columns as a message may show them: a terminal would obey the escapes in one."""
+    return [name if name.isprintable() else ascii(name) for name in names]
+
+
 def _require(path: Path, found: Sequence[str], columns: Sequence[str]) -> None:
-    problems = [
-        Problem(
-            f"{path}:1", f"no column '{column}'", allowed=", ".join(found), mend=nearest(column, found) or "name the columns in `columns`"
-        )
-        for column in columns
-        if column not in found
-    ]
-    if problems:
-        raise UserError(problems)
+    shown, mend = printable(found), "name the columns in `columns`"
+    if missing := [column for column in columns if column not in found]:
+        said = ", ".join(shown)
+        raise UserError([Problem(f"{path}:1", f"no column '{one}'", said, nearest(one, shown) or mend) for one in missing])
 
 
 def _json_object(text: str) -> Row:

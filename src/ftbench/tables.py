@@ -185,4 +185,4 @@ def _markdown(block: Block) -> str:
 
 def _cell(value: str, code: bool) -> str:
     safe = escaped(value)
-    return f"`{value}`" if code and re.fullmatch(r"[\w.+-]+", value) else safe
+    return f"`{value}`" if code and len(value) <= LONGEST_CELL and re.fullmatch(r"[\w.+-]+", value) else safe

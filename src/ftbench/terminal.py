@@ -7,13 +7,18 @@ import sys
 import unicodedata
 from collections.abc import Callable
 
-_CSI = r"(?:\x1b\[|\x9b)[0-?]*[ -/]*"  # colours, cursor, screen
-_STRING = r"(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c\n]*"  # titles, links, the clipboard
+_CSI = r"(?:\x1b\[|\x9b)[0-?]*+[ -/]*+"  # colours, cursor, screen
+_LONG, _SHORT = r"\x1b[\]PX^_]", r"[\x9d\x90\x98\x9e\x9f]"  # titles, links, the clipboard
+_INSIDE = r"[^\x07\x1b\x9c\n]*+"
+_STRING = f"(?:{_LONG}|{_SHORT}){_INSIDE}"
 _WHOLE = rf"{_CSI}[@-~]|{_STRING}(?:\x07|\x1b\\|\x9c)"
 _BEGUN = rf"(?:{_CSI}|{_STRING}\x1b?|\x1b[ -/]*)\Z"
+# one match for all of a string that never ends: tried again from each opener inside, a text of openers would take time in its square
+_UNENDED = f"(?:{_LONG}|(?={_SHORT}))(?P<kept>{_INSIDE})"
 _OTHER = r"\x1b[ -/]*[0-~]"
-_ENDED = re.compile(f"{_WHOLE}|{_OTHER}")
-_GROWING = re.compile(f"{_WHOLE}|{_BEGUN}|{_OTHER}")
+_ENDED = re.compile(f"{_WHOLE}|{_UNENDED}|{_OTHER}")
+_GROWING = re.compile(f"{_WHOLE}|{_BEGUN}|{_UNENDED}|{_OTHER}")
+_COLOURS = re.compile(f"{_CSI}[@-~]")
 _LINE_ENDS = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
 
 
@@ -23,8 +28,13 @@ def plain(text: str, ended: bool = True) -> str:
     Of a text that has not `ended`, an escape that has only begun is left out too: what comes out then is how the whole text will begin.
     An escape that never ends loses only the characters that make it one, so that no answer hides behind it.
     """
-    text = _LINE_ENDS.sub("\n", (_ENDED if ended else _GROWING).sub("", text))
+    text = _LINE_ENDS.sub("\n", (_ENDED if ended else _GROWING).sub(_kept, text))
     return "".join(one for one in text if one in "\n\t" or unicodedata.category(one) not in ("Cc", "Cf", "Cs", "Co", "Cn"))
+
+
+def _kept(escape: re.Match[str]) -> str:
+    """What stays of an escape: of a string that never ends what it holds, without the escapes in that."""
+    return _COLOURS.sub("", escape["kept"] or "")
 
 
 def never_fail() -> None:

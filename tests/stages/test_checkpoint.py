@@ -128,7 +128,7 @@ def test_a_text_that_holds_a_test_example_is_refused_and_named(project: Path) ->
     write_shared_pair(project)
     result = checkpoint(project, "phi_2")
     assert result.returncode == 2
-    assert "1 test examples stand whole in a pretraining text, first snli/test/p9 in document" in result.stderr
+    assert "1 test examples stand whole in a pretraining text, first 'snli/test/p9' in document" in result.stderr
     assert "Traceback" not in result.stderr
     assert not (project / "models" / "base" / "phi_2").exists()
 

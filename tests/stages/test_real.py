@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import chained
 from ruamel.yaml import YAML
 from shared_data import SHARED_DATA, needs_shared_data
 
@@ -20,12 +21,6 @@ ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples/real.yaml"
 ROWS = 200
 ARMS = {"snli": "qkv-nf4", "multinli": "lora-own", "multinli_llm": "study_layer-last_token", "alpaca": "bloom_3b-equal"}  # one of each kind
-CHAIN = """\
-import json, runpy, sys
-for command in json.load(sys.stdin):
-    sys.argv = command
-    runpy.run_path(command[0], run_name="__main__")
-"""
 
 
 def test_the_example_is_a_whole_params_file_that_fits_together() -> None:
@@ -118,8 +113,7 @@ def test_the_example_runs_on_real_text_from_the_files_to_the_scores(tmp_path: Pa
         shortened(real[study])
     real["alpaca"]["evaluation"]["max_new_tokens"] = 4
     YAML().dump(raw, tmp_path / "params.yaml")
-    chain = json.dumps(list(commands(raw)))
-    done = subprocess.run([sys.executable, "-c", CHAIN], input=chain, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = chained.run(tmp_path, commands(raw))
     assert done.returncode == 0, done.stdout + done.stderr
     card = files.read_json(tmp_path / "data/pretraining/card.json")
     assert card["splits"]["train"]["num_rows"] > 400

@@ -46,6 +46,21 @@ def test_no_answer_hides_behind_an_escape_that_never_ends() -> None:
     assert plain("a\x1b") == "a"
 
 
+@pytest.mark.parametrize(("opener", "left"), [("\x9d", ""), ("\x1b]", ""), ("\x9d\x9b0", "0"), ("\x9b", ""), ("\x1b[", "")])
+def test_a_megabyte_of_escapes_that_never_end_is_read_once(opener: str, left: str) -> None:
+    # read again from each opener inside, this would take hours
+    number = 2**20 // len(opener)
+    for ended in (True, False):
+        assert plain(opener * number + "é\n", ended) == left * number + "é\n"
+
+
+def test_what_an_unended_escape_holds_is_kept_without_the_escapes_in_it() -> None:
+    assert plain("\x9d0;a\x9b31mb\x9dc\nd") == "0;abc\nd"
+    assert plain("\x1b]0;a\x9b31mb\n\x1b]title\x07d") == "0;ab\nd"
+    assert plain("one\r\x9d\ntwo") == "one\n\ntwo"
+    assert plain("a\x9d0;\x9b31", ended=False) == "a"
+
+
 def test_an_escape_that_is_split_over_tokens_goes_wherever_it_is_split() -> None:
     for text, clean in ((ESCAPES, CLEAN), ("a\x1b]0;the rest", "a0;the rest"), ("\x1b[3é\r\n\x1b\x1b[mx", "3é\nx")):
         assert plain(text) == clean

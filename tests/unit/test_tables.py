@@ -38,6 +38,13 @@ def test_a_table_keeps_its_columns_whatever_its_cells_hold():
     assert text.startswith("*What it is. Scale offline.*\n")
 
 
+def test_a_name_is_cut_like_any_other_cell():
+    rows = [["g" * tables.LONGEST_CELL, ""], ["g" * 100_000, ""]]
+    *_, whole, cut = tables.markdown([Table("t", ["group", "n"], rows)]).splitlines()
+    assert whole.split("|")[1].strip() == f"`{rows[0][0]}`"
+    assert cut.split("|")[1].strip() == "g" * (tables.LONGEST_CELL - 1) + "…"
+
+
 def test_numbers_in_a_table_are_left_as_they_are_worded():
     assert "1.50" in tables.markdown([Table("t", ["a", "b"], [["x", "1.50"]])])
 
