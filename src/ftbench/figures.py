@@ -115,7 +115,7 @@ def overview(panels: Sequence[Panel]) -> str:
     height = 0.2 * tallest + 0.8
     figure = plt.figure(figsize=(WIDTH * (1.5 if len(columns) > 1 else 1), height))
     figure.subplots_adjust(top=1 - 0.35 / height, bottom=0.45 / height)
-    grid = figure.add_gridspec(1, max(len(columns), 1), wspace=0.45)
+    grid = figure.add_gridspec(1, max(len(columns), 1), wspace=0.55)
     shared = None
     for place, (column, rows) in enumerate(zip(columns, heights, strict=True)):
         rest = tallest - sum(rows)
