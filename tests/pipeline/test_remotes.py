@@ -30,12 +30,15 @@ def clone(pipeline, tmp_path) -> Path:
 def store(pipeline, tmp_path_factory) -> Path:
     """A folder to which the pipeline was pushed by the commands of the document: under `all` whole, under `results` without weights."""
     folder = tmp_path_factory.mktemp("store")
-    for name, pattern in {"all": "dvc push", "results": "dvc push --remote storage"}.items():
-        use(pipeline, folder / name)
-        try:
-            run(pipeline, shown(pattern))
-        finally:
-            (pipeline / ".dvc/config.local").unlink()
+    use(pipeline, folder / "all")
+    run(pipeline, shown("dvc push"))
+    (pipeline / ".dvc/config.local").unlink()
+    apart = tmp_path_factory.mktemp("apart") / "clone"
+    shrunken.run(folder, "git", "clone", "--quiet", str(pipeline), str(apart))
+    use(apart, folder / "all")
+    run(apart, shown("dvc pull"))
+    keep_weights_apart(apart, folder / "results")
+    run(apart, shown("dvc push --remote storage"))
     return folder
 
 
@@ -47,10 +50,18 @@ def shown(pattern: str) -> str:
 
 
 def use(folder: Path, remote: Path) -> None:
-    """Make a folder both remotes of the clone, in the file that git does not see."""
-    shrunken.run(folder, "dvc", "remote", "add", "--local", "--default", "storage", str(remote))
-    shrunken.run(folder, "dvc", "remote", "add", "--local", "weights", str(remote))
+    """Make a folder the clone's remote, in the file that git does not see."""
+    shrunken.run(folder, "dvc", "remote", "add", "--local", "--force", "--default", "storage", str(remote))
     assert shrunken.run(folder, "git", "status", "--porcelain") == ""
+
+
+def keep_weights_apart(folder: Path, remote: Path) -> None:
+    """Give the trained arms to a remote of their own, as the document says, and everything else to a folder."""
+    use(folder, remote)
+    (line,) = re.findall(r"^sed .*$", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
+    run(folder, line)
+    assert (folder / "dvc.yaml").read_text(encoding="utf-8").count("{remote: weights}") == len(STUDIES)
+    shrunken.run(folder, "dvc", "remote", "add", "--local", "weights", str(remote.with_name("nowhere")))
 
 
 def run(folder: Path, command: str) -> str:
@@ -147,7 +158,7 @@ def test_a_clone_with_everything_pulled_has_nothing_to_run_and_builds_the_report
 
 @pytest.mark.parametrize("command", ["dvc", "ftbench"])
 def test_a_clone_with_the_predictions_and_no_weights_compares_and_reports_again_without_training(clone, store, command):
-    use(clone, store / "results")
+    keep_weights_apart(clone, store / "results")
     shrunken.run(clone, "dvc", "pull", "--remote", "storage", expected=1)  # which is why the document says --allow-missing
     run(clone, shown("dvc pull --remote .*"))
     assert (clone / "models/base/roberta_large").is_dir()
