@@ -41,7 +41,11 @@ def real(tmp_path_factory):
     root = tmp_path_factory.mktemp("page")
     shutil.copy(ROOT / "params.yaml", root)
     for path in [*(ROOT / "reports").glob("*.json"), *(ROOT / "reports").glob("*/*.json"), *(ROOT / "reports").glob("*/*/*")]:
-        if path.is_file() and (path.suffix == ".json" or path.parent.name in ("curves", "usage")) and path.parent.name not in ("costs", "scores"):
+        if (
+            path.is_file()
+            and (path.suffix == ".json" or path.parent.name in ("curves", "usage"))
+            and path.parent.name not in ("costs", "scores")
+        ):
             (root / path.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, root / path.relative_to(ROOT))
     done = subprocess.run([sys.executable, ROOT / "stages/report.py", "--out", "reports"], cwd=root, capture_output=True, text=True)

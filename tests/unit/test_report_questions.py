@@ -61,7 +61,9 @@ def test_one_entry_is_asked_scored_reported_and_put_by_the_chat(
     features = [SimpleNamespace() for _ in more]
     monkeypatch.setattr(answers.text, "instruction_prompt", lambda settings, instruction, given: instruction)
     monkeypatch.setattr(
-        answers.text, "encode_prompts", lambda tokenizer, prompts, longest: SimpleNamespace(features=features[: len(prompts)])
+        answers.text,
+        "encode_prompts",
+        lambda tokenizer, prompts, longest: SimpleNamespace(features=features[: len(prompts)], num_truncated=0),
     )
     monkeypatch.setattr(answers.text, "encode_answers", lambda *_: SimpleNamespace(features=[]))
     monkeypatch.setattr(inference, "answer_loss", lambda *_: [])
@@ -70,7 +72,7 @@ def test_one_entry_is_asked_scored_reported_and_put_by_the_chat(
     )
     nothing = {name: [] for name in ("id", "instruction", "input", "output", "kind")}
     evaluation = Evaluation.model_construct(per_device_eval_batch_size=2, max_new_tokens=4)
-    rows = answers.rows(None, None, nothing, SimpleNamespace(max_length=9), evaluation, 0)
+    rows, _ = answers.rows(None, None, nothing, SimpleNamespace(max_length=9), evaluation, 0)
     assert [row["id"] for row in rows] == [question.id for question in more]
     # scored
     found = asked(more, {"arm": [[row["text"] for row in rows]]})
@@ -144,8 +146,9 @@ def test_the_page_has_one_table_of_all_verdicts_and_then_each_rubric_in_words_wi
 def test_hostile_answers_and_questions_come_out_inert_and_short() -> None:
     content = asked(MINE, {"a": [[HOSTILE] * 3]})["answers"]
     blocks = report_questions.questions(Study("alpaca", {}, {"scale": "offline"}, {}, {}, answers=content))
-    for shown in (tables.markdown(blocks), report.html_page([("alpaca", "Alpaca", blocks)])):
-        assert "<script" not in shown.lower()
+    for shown, own in ((tables.markdown(blocks), 0), (report.html_page([("alpaca", "Alpaca", blocks)]), 1)):
+        assert shown.lower().count("<script") == own  # the page's script is its own
+        assert "<script>alert" not in shown
         assert "<b>" not in shown
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e]", shown)
     assert len(tables.markdown(blocks)) < 8000
