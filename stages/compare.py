@@ -25,7 +25,9 @@ from ftbench import (
     params,
     plot_tables,
     predictions,
+    schema,
     stage,
+    text,
     usage,
 )
 
@@ -58,12 +60,16 @@ def main(arguments: argparse.Namespace) -> None:
         "usage": {arm: usage.merged(arguments.out, by_seed) for arm, by_seed in stems.items()},
         **of_pairs,
     }
-    for name, texts in drawn.items():
+    for name, tables in drawn.items():
         with files.directory_written_atomically(arguments.out / name) as folder:
-            for entry, text in texts.items():
-                files.write_text(folder / f"{entry}.csv", text)
+            for entry, table in tables.items():
+                files.write_text(folder / f"{entry}.csv", table)
     files.write_json(arguments.out / "metrics.json", metrics)
     made_of = comparison.made_of(data, arguments.bases, list(study.factors.get("model", [study.model])))
+    if answers is not None:
+        template = grid.text(raw, arguments.study).template
+        assert isinstance(template, schema.InstructionTemplate), "instructions have two templates"
+        made_of["templates"] = {name: text.prompt_hash(one) for name, one in template.model_dump().items()}
     files.write_json(arguments.out / "comparison.json", {**content, "made_of": made_of, "orphans": left_over})
     files.write_json(arguments.out / "cost.json", cost)
     files.write_text(arguments.out / "cost.csv", plot_tables.against_cost(content["entries"], cost["entries"]))

@@ -74,8 +74,9 @@ def of(others: Mapping[str, Sequence[str]], held_out: Mapping[str, Predictions])
                 tables = {name: table for name, one in held_out.items() if (table := score(one, rows)) is not None}
                 found[by][metric][group] = {name: _limits(table) for name, table in tables.items()}
                 if metric in COMPARED:
+                    bounded = metric != "bits_per_byte"
                     gains[by][metric][group] = {
-                        arm: {other: gain(tables[arm], tables[other]) for other in beside if arm in tables and other in tables}
+                        arm: {other: gain(tables[arm], tables[other], bounded) for other in beside if arm in tables and other in tables}
                         for arm, beside in others.items()
                     }
     return {**found, "gains": gains}
@@ -86,11 +87,12 @@ def _limits(table: Table) -> dict[str, Any]:
     return {"mean": found.mean, "low": found.low, "high": found.high, "n": found.num_items}
 
 
-def gain(after: Table, before: Table) -> dict[str, float | None]:
+def gain(after: Table, before: Table, bounded: bool = False) -> dict[str, float | None]:
     """The paired difference of two score tables [seeds, items] with its 95 % interval.
 
     Where every item differs by the same, its spread is no interval: a gain on 30 of 30 is not certain to be one on all. For scores of 0
     and 1 the two sides' own intervals then make it (Newcombe's, of unpaired shares: the wider one); other scores have none, null.
+    Scores that are `bounded` by 0 and 1 cannot gain more than 1, so no limit lies beyond.
     """
     found = statistics.difference(after, before)
     low, high = found.low, found.high
@@ -101,6 +103,6 @@ def gain(after: Table, before: Table) -> dict[str, float | None]:
         a, b = statistics.interval(after), statistics.interval(before)
         low = found.difference - float(np.hypot(a.mean - a.low, b.high - b.mean))
         high = found.difference + float(np.hypot(a.high - a.mean, b.mean - b.low))
-    if shares:
+    if shares or bounded:
         low, high = max(low, -1.0), min(high, 1.0)
     return {"difference": found.difference, "low": low, "high": high}

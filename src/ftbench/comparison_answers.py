@@ -16,6 +16,7 @@ from ftbench.predictions import Entry, Predictions
 QUESTIONS = "questions"  # the split, in a predictions file, of the questions that have no reference
 
 
+LEAST = 20  # answers that a percentile is taken of
 SCORES = (  # of metrics.json, as the scores files have them
     "perplexity", "bits_per_byte", "nll_per_token", "exact_match", "token_f1", "stopped", "mean_tokens", "length_ratio", "repetition",
     "looping",
@@ -62,10 +63,21 @@ def compare(grid: Grid) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
         metrics[row.name] = comparison.rounded(found | {"n": len(one), "seeds": len(row.seeds)})
     content = comparison.summary(grid, scored, split)
     content |= answer_groups.of({row.name: others_of(grid, row.name) for row in grid.rows if row.trained}, held_out)
+    content["floors"] = {name: floor(one) for name, one in held_out.items()}
     content["cases"] = _answer_cases(grid, scored, held_out)
     asked = {name: one[QUESTIONS] for name, one in read.items()}
     _add_questions_passed(metrics, asked)
     return metrics, content, _answers_to_questions(grid, asked)
+
+
+def floor(one: Predictions) -> dict[str, Any]:
+    """What right answers cost a model at least: the 5th percentile of the nats of its answers to the letter, and their number.
+
+    The reference and its end of sequence are what is scored. A model that writes just them may still give them little probability, as one
+    whose tokenizer has many tokens that it never saw: these share what the end of sequence is given. None below LEAST such answers.
+    """
+    nll = one.by_seed["nll"][one.by_seed["exact_match"].astype(bool) & one.by_seed["stopped"].astype(bool)].astype(np.float64)
+    return {"nll": float(np.percentile(nll, 5)) if len(nll) >= LEAST else None, "n": len(nll)}
 
 
 def _answer_scores(grid: Grid, row: Entry, split: str, *tables: NDArray[Any]) -> list[dict[str, Any]]:

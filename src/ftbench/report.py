@@ -208,7 +208,16 @@ def ledger_blocks(book: Mapping[str, Any]) -> list[Block]:
                     entry["scale"],
                 ]
             )
-        headers = ["claim", "the study says", "its figure", "ours (95 % interval)", "verdict", "because", "rule", "scale"]
+        headers = [
+            "claim",
+            "the study says",
+            "its figure",
+            "ours (95 % interval, or low to high)",
+            "verdict",
+            "because",
+            "rule",
+            "scale",
+        ]
         blocks.append(Heading(f"Claims about {study}", 3))
         blocks.append(
             Table(f"Claims about {study}. Scale {book['scale']}, unless the last column says full size.", headers, rows, frozenset({0, 6}))
@@ -229,6 +238,10 @@ def _ours(entry: Mapping[str, Any]) -> str:
 def _value(found: Mapping[str, Any]) -> str:
     if isinstance(found["ours"], str):
         return found["ours"]
-    if found["low"] is None:
-        return f"{found['ours']:,.4g}"
-    return f"{found['ours']:,.4g} ({found['low']:,.4g} to {found['high']:,.4g})"
+    if found["low"] is None or found["low"] == found["high"]:
+        return _number(found["ours"])
+    return f"{_number(found['ours'])} ({_number(found['low'])} to {_number(found['high'])})"
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"

@@ -7,10 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ftbench.curves import Curve
-from ftbench.tables import (
-    metric,
-    with_interval,
-)
+from ftbench.tables import PERCENTAGES, metric, number, points, with_interval
 
 
 @dataclass(frozen=True)
@@ -76,10 +73,10 @@ def answer(study: Study, elsewhere: Study | None = None) -> str:
         else "reaches"
     )
     sentence = f"`{best}` {reached}{':' if reached != 'reaches' else ''} {with_interval(study.metric, entries[best])}"
-    alike = [name for name in study.comparison["groups"][0] if name != best]
+    alike, behind = _with(study, best)
     if alike:
         sentence += f", not told apart from {names(alike)}"
-    parts = []
+    parts = [f"{names(behind)} behind by the interval alone, which Holm's correction over all tests does not bear out"] if behind else []
     reference = study.comparison["reference"]
     if reference and reference != best and reference not in alike:
         parts.append(f"the reference `{reference}` {metric(study.metric, entries[reference]['mean'])}")
@@ -90,10 +87,32 @@ def answer(study: Study, elsewhere: Study | None = None) -> str:
     if shallow:
         top = max(shallow, key=lambda name: (shallow[name]["mean"], name))
         parts.append(f"the best shallow control `{top}` {metric(study.metric, shallow[top]['mean'])}")
+    parts += _main_effects(study)
     if not parts and elsewhere is not None and elsewhere.comparison["reference"]:
         whole = elsewhere.comparison["reference"]
         parts.append(f"`{whole}` of `{elsewhere.name}` {metric(study.metric, elsewhere.entries[whole]['mean'])}")
     return sentence + (f"; {'; '.join(parts)}" if parts else "") + "."
+
+
+def _with(study: Study, best: str) -> tuple[list[str], list[str]]:
+    """The arms in the best one's group: those whose difference from it may be none, and those that only the correction leaves there."""
+    apart = [{row["a"], row["b"]} for row in study.comparison.get("tests", []) if row["low"] > 0 or row["high"] < 0]
+    group = [name for name in study.comparison["groups"][0] if name != best]
+    return [name for name in group if {best, name} not in apart], [name for name in group if {best, name} in apart]
+
+
+def _main_effects(study: Study) -> list[str]:
+    """Per factor the level that changes most against the reference arm's, in words; nothing for a study with one factor."""
+    largest: dict[str, Any] = {}
+    for row in study.comparison.get("effects", []):
+        if row["kind"] == "main" and abs(row["difference"]) >= abs(largest.get(row["factors"][0], row)["difference"]):
+            largest[row["factors"][0]] = row
+    said = []
+    for factor, row in largest.items():
+        change = f"{points(row['difference'])} points" if study.metric in PERCENTAGES else number(row["difference"])
+        told = "" if row["told_apart"] else ", not told apart"
+        said.append(f"`{factor}` {change} (`{row['levels'][0]}` against `{row['against'][0]}`{told})")
+    return [f"most by factor: {', '.join(said)}"] if said else []
 
 
 def first(values: Mapping[str, Any]) -> Any:

@@ -47,15 +47,21 @@ def endings(study: Study) -> list[Block]:
     for name in study.order():
         one = study.metrics[name]
         shares = [percent(one[key]) for key in ("stopped", "looping", "repetition")]
-        rows.append([name, *shares, number(one["mean_tokens"], 1), f"{number(one['length_ratio'], 2)} ×"])
-    headers = ["name", "ended by itself", "ends in a loop", "repeated 4-grams", "tokens", "of the references' length"]
+        floor = study.comparison["floors"][name]["nll"]
+        rows.append([name, *shares, number(one["mean_tokens"], 1), f"{number(one['length_ratio'], 2)} ×", number(floor, 2)])
+    headers = ["name", "ended by itself", "ends in a loop", "repeated 4-grams", "tokens", "of the references' length", "floor (nats)"]
     text = (
         "Loop: the answer ends in a phrase of two or more words, three times in a row or more. Repeated 4-grams: the mean share of an "
         "answer's runs of four words that stand earlier in it. Tokens: written, on average. Length: bytes of all answers over those of all "
         "references."
     )
+    floors = (
+        "Floor: what an answer costs that the model writes to the letter and ends itself (5th percentile). It is no lack of knowledge, and "
+        "differs from model to model: the end of sequence shares its probability with tokens of the vocabulary that were hardly ever seen. "
+        "Bits per byte hold it, the more so the shorter the answers: read their order beside exact match."
+    )
     table = Table(study.caption("How the answers to held-out instructions end, and how long they are"), headers, rows)
-    return [Heading("Stopping, loops and length", 2), Paragraph(stops(study)), table, Paragraph(text)]
+    return [Heading("Stopping, loops and length", 2), Paragraph(stops(study)), table, Paragraph(text), Paragraph(floors)]
 
 
 def stops(study: Study) -> str:

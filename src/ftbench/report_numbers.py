@@ -63,6 +63,16 @@ def overview(studies: Sequence[Study], scale: str) -> Figure:
     return Figure("figures/overview.svg", alt, figures.overview(panels))
 
 
+SEEDS = (
+    "Means over seeds with 95 % intervals, which hold both that other seeds would have trained other models (seed part: the standard "
+    "error from seeds) and that other examples would have asked other questions (item part)."
+)
+ONE_SEED = (
+    "Every arm has one seed. The 95 % intervals and tests say that other examples would have asked other questions (item part); how far "
+    "other seeds would have trained other models is in none of them."
+)
+
+
 def results(study: Study) -> list[Block]:
     """Means with intervals of every arm and baseline, and what cannot be told apart."""
     if study.answers is None:
@@ -89,10 +99,7 @@ def results(study: Study) -> list[Block]:
     blocks: list[Block] = [
         Heading("Results", 2),
         Table(study.caption(f"Every arm and baseline on {study.comparison['dataset']}, split {study.comparison['split']}"), headers, rows),
-        Paragraph(
-            "Means over seeds with 95 % intervals, which hold both that other seeds would have trained other models (seed part: the "
-            "standard error from seeds) and that other examples would have asked other questions (item part)."
-        ),
+        Paragraph(SEEDS if any(one["seed_se"] is not None for one in study.entries.values()) else ONE_SEED),
     ]
     together = [names(group) for group in study.comparison["groups"] if len(group) > 1]
     if together:
@@ -128,7 +135,8 @@ def tests(study: Study) -> list[Block]:
     if not rows:
         return []
     unit = "points" if study.metric in PERCENTAGES else study.metric.replace("_", " ")
-    headers = ["arm", "against", f"difference ({unit})", "95 % interval", "p (Holm)", "told apart", "McNemar p by seed"]
+    right = "accuracy" if study.answers is None else "exact match"
+    headers = ["arm", "against", f"difference ({unit})", "95 % interval", "p (Holm)", "told apart", f"McNemar p of {right} by seed"]
     caption = study.caption("Differences on the same examples: the seed-aware test compares methods, McNemar's the models of one seed")
     return [Heading("Differences", 2), Table(caption, headers, rows, frozenset({0, 1}))]
 
@@ -156,6 +164,7 @@ def controls(study: Study) -> list[Block]:
         blocks.append(Paragraph(f"{text} {counts['num_pair_structures']:,}; pairs with a structure that train has too: {shared}."))
     if bases := {name: one for name, one in made_of.get("bases", {}).items() if "perplexity" in one}:
         said = [f"`{name}` {number(one['perplexity'], 1)} against {number(one['unigram_perplexity'], 1)}" for name, one in bases.items()]
+        blocks += [] if blocks else [Heading("Base models", 2)]
         blocks.append(Paragraph(f"Perplexity on held-out pretraining text, and a unigram model's: {'; '.join(said)}."))
     if rows:
         caption = study.caption("The wordings of each prompt; the first is the baseline. Label mass: the probability of the label words")

@@ -22,7 +22,8 @@ def questions(study: Study) -> list[Block]:
         Heading("The questions", 2),
         Paragraph(
             "Each question has a rubric: fixed checks that need no judge, the same for every model. An answer passes if every check "
-            "holds: then it says what a right answer must, which does not make it a well-written one. Open questions are not scored."
+            "holds: then it says what a right answer must, which does not make it a well-written one. Open questions are not scored. "
+            "Generated training data teach most of what is asked here in other words: to pass shows that it was learnt, not reasoning."
         ),
     ]
     rows = [[name, *[PASSED[one["passed"]] for one in said], f"{passed[name]} of {scored}"] for name, said in answers.items()]

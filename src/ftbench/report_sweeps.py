@@ -8,8 +8,10 @@ from typing import Any
 from ftbench.tables import PERCENTAGES, Block, Heading, Paragraph, Table, count, metric
 
 MEANING = (
-    "Every arm was trained at the same values and the same seeds. What was compared is the validation split, which is cut from the "
-    "training examples; no test example was looked at. In params.yaml: the value when the sweep ran."
+    "Each arm of a sweep was trained at the same values and the same seeds, all its other settings as they stand in params.yaml: an "
+    "optimiser, say, is tried at the learning rate that suits another. What was compared is the validation split, which is cut from the "
+    "training examples; no test example was looked at. Values that lie close are not told apart here. In params.yaml: the value when the "
+    "sweep ran."
 )
 
 
@@ -34,8 +36,9 @@ def table(name: str, found: Mapping[str, Any]) -> Table:
     steps = sorted({trial["num_steps"] for one in found["arms"].values() for trial in one["trials"]})
     budget = "" if not steps else f", {count(steps[0])} steps" if len(steps) == 1 else f", {count(steps[0])} to {count(steps[-1])} steps"
     seeds = ", ".join(str(seed) for seed in found["seeds"])
+    both = any(trial[other] is not None for one in found["arms"].values() for trial in one["trials"])
     caption = (
-        f"Sweep {name}: {_words(found['metric'])} ({_words(other)} in brackets) after the last step, at each value of "
+        f"Sweep {name}: {_words(found['metric'])}{f' ({_words(other)} in brackets)' if both else ''} after the last step, at each value of "
         f"{found['parameter']}; mean of {'seed' if len(found['seeds']) == 1 else 'seeds'} {seeds}{budget}. Scale {found['scale']}."
     )
     return Table(caption, headers, rows)

@@ -115,12 +115,12 @@ def warmup_then_linear(evidence: Evidence, claim: Mapping[str, Any]) -> Judgemen
         straight.append(line is not None and line.slope < 0 and line.rvalue**2 >= STRAIGHT)
     holds = all(WARMUP[0] <= share <= WARMUP[1] for share in shares) and all(straight)
     after_it = "straight" if all(straight) else "not straight"
-    because = f"share of the steps before the peak, against {WARMUP[0]} to {WARMUP[1]}; {after_it} after it"
+    because = f"share of the steps before the highest logged rate, against {WARMUP[0]} to {WARMUP[1]}; {after_it} after it"
     return Judgement(HOLDS if holds else CONTRADICTED, because, shares[0], evidence=where("alpaca", "curves/open_llama_3b-study.csv"))
 
 
 def only_rises(evidence: Evidence, claim: Mapping[str, Any]) -> Judgement:
-    """Holds if the learning rates of the two one-epoch runs never fall; contradicted if either does."""
+    """Holds if the learning rates of the runs of Bloom-3B and Falcon-1B never fall; contradicted if either does."""
     falls = []
     for arm in ("bloom_3b-study", "falcon_rw_1b-study"):
         for rows in evidence.curve("alpaca", arm).values():
@@ -135,14 +135,15 @@ def only_rises(evidence: Evidence, claim: Mapping[str, Any]) -> Judgement:
 
 
 def more_epochs_help(evidence: Evidence, claim: Mapping[str, Any]) -> Judgement:
-    """Holds if the validation loss ends RISE below that after the first epoch at every seed, contradicted if RISE above at every seed."""
+    """Holds if the validation loss after the second epoch is RISE below that after the first at every seed, contradicted if RISE above."""
     changes = []
     for rows in evidence.curve("alpaca", "open_llama_3b-study").values():
         points = curves.series(rows, "eval_loss")
         first = [loss for epoch, loss in points if epoch <= 1.001]
-        if not first or points[-1][0] < 1.5:
+        second = [loss for epoch, loss in points if 1.5 <= epoch <= 2.001]
+        if not first or not second:
             raise NotThereError("alpaca: validation losses of open_llama_3b-study after one epoch and after two")
-        changes.append(points[-1][1] - first[-1])
+        changes.append(second[-1] - first[-1])
     verdict = HOLDS if max(changes) <= -RISE else CONTRADICTED if min(changes) >= RISE else UNDECIDED
-    because = f"nats of validation loss from the end of the first epoch to the end, against {RISE}"
+    because = f"nats of validation loss from the end of the first epoch to that of the second, against {RISE}"
     return Judgement(verdict, because, sum(changes) / len(changes), evidence=where("alpaca", "curves/open_llama_3b-study.csv"))

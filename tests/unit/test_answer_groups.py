@@ -34,6 +34,11 @@ def test_a_paired_gain_has_the_spread_of_the_differences():
     assert found == pytest.approx({"difference": 0.25, "low": 0.25 - T_3 * spread, "high": 0.25 + T_3 * spread})
 
 
+def test_a_score_that_0_and_1_bound_gains_no_more_than_1() -> None:
+    after, before = np.array([[1.0, 0.9, 1.0, 0.2]]), np.array([[0.0, 0.0, 0.1, 0.0]])
+    assert gain(after, before)["high"] > 1 >= gain(after, before, bounded=True)["high"]
+
+
 def test_seeds_of_the_arm_widen_its_gain():
     one = np.array([[1.0, 0.5, 0.2, 0.8]])
     alike = gain(np.concatenate([one, one]), np.zeros((1, 4)))

@@ -37,6 +37,7 @@ def study(stopped=0.99, kinds=("facts", "facts_pretraining_only")):
         "ranked": ["m-study"],
         "bases": {"m-study": "m"},
         "entries": {name: {"trained": trained, "mean": 1.0} for name, trained in names.items()},
+        "floors": {name: {"nll": 2.5 if trained else None, "n": 40 if trained else 0} for name, trained in names.items()},
         "by_kind": groups,
         **dict.fromkeys(("by_pool", "by_input", "by_length"), empty),
         "gains": {"by_kind": gains, **dict.fromkeys(("by_pool", "by_input", "by_length"), empty)},
@@ -54,10 +55,11 @@ def test_an_arm_that_does_not_stop_is_a_defect_by_name_and_a_base_that_does_not_
 
 
 def test_every_entry_has_its_endings_loops_and_lengths():
-    [heading, _, table, _] = report_kinds.endings(study())
+    [heading, _, table, _, floors] = report_kinds.endings(study())
     assert heading == Heading("Stopping, loops and length", 2)
-    assert ["m-study", "99.0 %", "25.0 %", "12.5 %", "12.0", "1.50 ×"] in table.rows
-    assert len(table.rows) == 3
+    assert ["m-study", "99.0 %", "25.0 %", "12.5 %", "12.0", "1.50 ×", "2.50"] in table.rows
+    assert sorted(row[-1] for row in table.rows) == ["2.50", "–", "–"]
+    assert "the end of sequence shares its probability" in floors.text
 
 
 def test_base_base_with_examples_and_arm_stand_side_by_side_with_the_gains():

@@ -33,6 +33,23 @@ def test_the_answer_names_the_best_what_it_is_not_told_from_its_base_and_the_bes
     )
 
 
+def test_an_arm_that_only_the_correction_leaves_beside_the_best_is_said_to_be_behind_and_factors_say_what_they_change():
+    entries = {"a": entry(0.8), "b": entry(0.79), "c": entry(0.4)}
+    one = study([["a", "b", "c"]], ["a", "b", "c"], entries)
+    one.comparison["tests"] = [{"a": "b", "b": "a", "low": -0.03, "high": 0.01}, {"a": "a", "b": "c", "low": 0.2, "high": 0.6}]
+    one.comparison["effects"] = [
+        {"kind": "main", "factors": ["method"], "levels": ["lora"], "against": ["full"], "difference": -0.1, "told_apart": True},
+        {"kind": "main", "factors": ["method"], "levels": ["p_tuning"], "against": ["full"], "difference": -0.412, "told_apart": True},
+        {"kind": "main", "factors": ["rate"], "levels": ["own"], "against": ["shared"], "difference": 0.004, "told_apart": False},
+        {"kind": "interaction", "factors": ["method", "rate"], "levels": ["lora", "own"], "against": ["full", "shared"], "difference": 0.9},
+    ]
+    assert answer(one) == (
+        "`a` does best: 80.0 % (79.0–81.0), not told apart from `b`; `c` behind by the interval alone, which Holm's correction over all "
+        "tests does not bear out; most by factor: `method` −41.2 points (`p_tuning` against `full`), `rate` +0.4 points (`own` against "
+        "`shared`, not told apart)."
+    )
+
+
 def test_a_study_of_controls_is_answered_beside_the_arm_that_it_is_about():
     whole = study([["full"]], ["full"], {"full": entry(0.8)}, reference="full")
     controls = study([["alone"]], ["alone"], {"alone": entry(0.5)})
