@@ -1,8 +1,8 @@
 """Post a page of Markdown on a pull request as one comment, or update the comment that is there.
 
 Runs with a token that may write, on a text that anyone's pull request may have made. So it takes one plain file of limited size, posts
-text without control characters or mentions, and finds the pull request by the head commit of the run that GitHub names, never by the
-text. Only the standard library: nothing is installed where the token is.
+text without control characters, mentions, links or images, and finds the pull request by the head commit of the run that GitHub names,
+never by the text. Only the standard library: nothing is installed where the token is.
 
 Environment: GITHUB_TOKEN, GITHUB_API_URL, GITHUB_REPOSITORY; of the run HEAD_SHA, HEAD_OWNER and HEAD_BRANCH.
 Example: python3 -I .ci/comment.py folder-of-the-artifact
@@ -14,6 +14,7 @@ import json
 import os
 import re
 import sys
+import unicodedata
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,9 @@ MOST_BYTES = 1 << 20
 MOST_CHARACTERS = 60_000  # GitHub takes 65,536
 CUT = "\n\nThe page is cut here: the whole of it is in the artifact of the run.\n"
 PER_PAGE = 100
-# all control characters but the ends of lines and tabs; marks that turn the direction of text; what cannot be seen
-UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
-MENTION = re.compile(r"(?<![A-Za-z0-9_])@(?=[A-Za-z0-9])")
+UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")  # categories: control, format (direction, width), and what is no character
+# what would act in the bot's name: mentions, issues, images, links; `train_multinli@lora-own-0` is none
+ACTING = re.compile(r"(?<![A-Za-z0-9_])@(?=[A-Za-z0-9])|#(?=[0-9])|!(?=\[)|\](?=[(\[])")
 
 
 def main() -> None:
@@ -55,7 +56,8 @@ def page(folder: Path, sha: str) -> str:
         text = found[0].read_text(encoding="utf-8")
     except UnicodeDecodeError:
         sys.exit(f"comment: {NAME} is not UTF-8")
-    text = MENTION.sub("@\u200b", UNSEEN.sub("", text))
+    text = "".join(one for one in text if one in "\n\t" or unicodedata.category(one) not in UNSEEN)
+    text = ACTING.sub(lambda found: found[0] + "\u200b", text)
     if len(text) > MOST_CHARACTERS:
         text = text[:MOST_CHARACTERS].rpartition("\n")[0] + CUT
     return f"{MARKER}\nWhat the code of this pull request says of its results at {sha[:12]}, at the offline scale:\n\n{text}"

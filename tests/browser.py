@@ -119,10 +119,6 @@ class Page:
         """The page as it is printed."""
         return base64.b64decode(self.call("Page.printToPDF", preferCSSPageSize=True)["data"])
 
-    def picture(self) -> bytes:
-        """The window as PNG."""
-        return base64.b64decode(self.call("Page.captureScreenshot")["data"])
-
     def complaints(self) -> list[str]:
         """Errors and warnings of the console, exceptions, and everything that the page asked for besides itself."""
         said = []

@@ -28,8 +28,9 @@ from ftbench.text import LABELS
 
 AT_FULL_SIZE = (
     "Predicted, every input as long as it may be. held: on the GPU after an optimiser step, without activations; peak: while training, as "
-    "the arm is set; recomputing: the peak if every block is computed twice; host: memory to load the base. No GPU has confirmed these yet."
+    "the arm is set; recomputing: the peak if every block is computed twice; host: memory to load the base."
 )
+UNCONFIRMED = " No GPU has confirmed these here."
 MEANING = {
     "majority": "nothing but how often each label occurs",
     "hypothesis_only": "the hypothesis alone",
@@ -205,7 +206,8 @@ def costs(study: Study) -> list[Block]:
         Table(study.caption("Measured, means over seeds, on the machine named below"), headers, rows),
     ]
     if study.full_size:
-        blocks += [Paragraph(AT_FULL_SIZE), _full_size(study.full_size)]
+        on_a_gpu = any(one.get("gpu") for one in study.cost["environments"])
+        blocks += [Paragraph(AT_FULL_SIZE + ("" if on_a_gpu else UNCONFIRMED)), _full_size(study.full_size)]
     return blocks
 
 

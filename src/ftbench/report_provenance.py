@@ -9,7 +9,7 @@ from ftbench.report_data import Study, names
 from ftbench.tables import Block, Heading, Paragraph, Table, inert
 
 FILES = (
-    "A report cannot name the commit that holds it; these are the files that it was made from, by the start of their SHA-256. "
+    "A report cannot name the commit that holds it; these are the chief files that it was made from, by the start of their SHA-256. "
     "`sha256sum` of a checkout says whether it holds the same, and `git log` of a file which commit it is from."
 )
 

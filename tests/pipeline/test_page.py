@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.resources
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -65,6 +66,14 @@ def opened(tab, tmp_path):
         return tab
 
     return open_
+
+
+def test_the_page_prints_whole_on_a_bounded_number_of_sheets(tab, real):
+    tab.look(1200)
+    tab.open(real)
+    printed = tab.pdf()
+    assert printed.startswith(b"%PDF-")
+    assert 20 <= len(re.findall(rb"/Type\s*/Page\b", printed)) <= 200  # folded as it opens it would be a few
 
 
 def column(tab, place=0):

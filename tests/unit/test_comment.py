@@ -115,10 +115,12 @@ def test_a_pull_request_whose_head_has_moved_on_is_left_alone(host, folder):
 
 def test_mentions_and_what_cannot_be_seen_are_taken_out(host, folder):
     text = "@everyone, (@org/team) train_multinli@lora-own-0 \x1b[31mred\x1b[0m \u202eturned\u2066 \u00e9 \x00.\r\n"
+    text += "# 1\n![x](u) [y](v) we/us#12 \u061c\u00ad\U000e0041\n"
     (folder / "results-diff.md").write_bytes(text.encode())
     run(host, folder)
     assert host.written[0][2].endswith(
         "@\u200beveryone, (@\u200borg/team) train_multinli@lora-own-0 [31mred[0m turned \u00e9 .\n"
+        "# 1\n!\u200b[x]\u200b(u) [y]\u200b(v) we/us#\u200b12 \n"
     )  # fmt: skip
 
 
