@@ -58,6 +58,13 @@ studies:
       - 0
     primary_metric: bits_per_byte
     reference: open_llama_3b-study
+offline:
+  alpaca:
+    text:
+      max_length: 64
+      template:
+        with_input: "Do: {instruction}\\nWith: {input}\\nDone:"
+        without_input: "Do: {instruction}\\nDone:"
 """
 NUM_PAIRS, NUM_VALIDATION = 180, 60
 SHARED = ("id", "genre", "phenomenon")

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ftbench import files
+from ftbench import files, text
 
 REPOSITORY = Path(__file__).parents[2]
 DRAWN = ("confusion/qkv-nf4.csv", "calibration/qkv-nf4.csv", "cost.csv")
@@ -102,6 +102,14 @@ def test_answers_stand_beside_the_untouched_base_and_the_base_with_examples_grou
     one = gains["open_llama_3b-study"]["open_llama_3b"]
     assert one["difference"] == pytest.approx(entries["open_llama_3b-study"]["mean"] - entries["open_llama_3b"]["mean"])
     assert one["low"] < one["difference"] < one["high"]
+
+
+def test_the_prompts_of_params_are_named_by_their_hashes(compared):
+    prompts = {"with_input": "Do: {instruction}\nWith: {input}\nDone:", "without_input": "Do: {instruction}\nDone:"}
+    named = read(compared, "comparison.json", "alpaca")["made_of"]["templates"]
+    assert named == {name: text.prompt_hash(prompt) for name, prompt in prompts.items()}
+    assert "templates" not in read(compared, "comparison.json")["made_of"]
+    assert set(read(compared, "comparison.json", "alpaca")["floors"]["bloom_3b"]) == {"nll", "n"}
 
 
 def test_the_means_are_those_of_the_scores_files(compared):
