@@ -13,8 +13,8 @@ import pyarrow as pa
 import pytest
 
 from ftbench import comparison, files
-from ftbench.report_cases import provenance
 from ftbench.report_data import Study
+from ftbench.report_provenance import provenance
 from ftbench.tables import markdown
 
 STAGES = Path(__file__).parents[2] / "stages"
@@ -108,6 +108,6 @@ def test_an_arm_trains_on_it_and_is_counted_as_it_is(root: Path) -> None:
 
 def test_the_report_prints_its_own_name_and_architecture(root: Path) -> None:
     made_of = comparison.made_of(root / "data/multinli", root / "models/base", ["roberta_large"])
-    study = Study("s", {}, {"scale": "tiny", "made_of": made_of, "orphans": []}, {"environments": []}, {})
+    study = Study("s", {}, {"scale": "tiny", "made_of": made_of, "ranked": [], "entries": {}, "orphans": []}, {"environments": []}, {})
     assert "Base models: `roberta_large` is `my-bert`, architecture `bert`." in markdown(provenance(study))
     assert str(root) not in markdown(provenance(study))
