@@ -7,6 +7,7 @@ examples of one length share a batch. Everything runs in the model's own precisi
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ import torch
 from ftbench import text
 from ftbench.errors import Problem, UserError
 from ftbench.text import IGNORED, Feature
+
+SHARED = 16  # tokens that all prompts begin with, from which on their keys and values are computed once: a solved example, an instruction
 
 
 @dataclass(frozen=True)
@@ -41,10 +44,13 @@ def classify(model: Any, tokenizer: Any, features: Sequence[Feature], batch_size
 def score_labels(model: Any, tokenizer: Any, features: Sequence[Feature], answers: Sequence[str], batch_size: int) -> np.ndarray:
     """Log-likelihoods [len(features), len(answers)] of each answer as the continuation of each prompt; not normalised over the answers.
 
-    The prompts end alike, as those of one template do. When every answer is one token, one forward pass of the prompt gives them all.
+    The prompts end alike, as those of one template do. One forward pass of a prompt gives the first token of every answer, and its keys
+    and values serve the others; so do those of what all prompts begin with, once for all, where it is long enough to matter.
     """
     tokens = text.answer_tokens(tokenizer, tokenizer.decode(features[0]["input_ids"][-4:]), answers) if features else [[]]
-    if all(len(answer) == 1 for answer in tokens):
+    num_shared = _num_shared(features)
+    single = all(len(answer) == 1 for answer in tokens)
+    if single and (num_shared < SHARED or _learns_prompts(model)):
         columns = torch.tensor([answer[0] for answer in tokens])
 
         def step(batch: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -52,12 +58,69 @@ def score_labels(model: Any, tokenizer: Any, features: Sequence[Feature], answer
             return _log_softmax(logits)[:, columns.to(logits.device)]
 
         return _in_order(model, tokenizer, features, batch_size, step)
-    scores = []
-    for answer in tokens:
+    if _learns_prompts(model):  # virtual tokens stand before the prompt, and PEFT puts them there in every pass
         prompts = [feature["input_ids"] for feature in features]
-        continued = [{"input_ids": prompt + answer, "labels": [IGNORED] * len(prompt) + answer} for prompt in prompts]
-        scores.append(-answer_loss(model, tokenizer, continued, batch_size))
-    return np.stack(scores, axis=1)
+        scores = []
+        for answer in tokens:
+            continued = [{"input_ids": prompt + answer, "labels": [IGNORED] * len(prompt) + answer} for prompt in prompts]
+            scores.append(-answer_loss(model, tokenizer, continued, batch_size))
+        return np.stack(scores, axis=1)
+    return _score_with_cache(model, tokenizer, features, tokens, batch_size, num_shared if num_shared >= SHARED else 0)
+
+
+def _score_with_cache(
+    model: Any, tokenizer: Any, features: Sequence[Feature], answers: Sequence[Sequence[int]], batch_size: int, num_shared: int
+) -> np.ndarray:
+    """`score_labels` of answers given in tokens, after prompts whose first `num_shared` tokens are the same."""
+    _needs_left_padding(tokenizer)
+    device = next(model.parameters()).device
+    shared = None
+    if num_shared:
+        first = torch.tensor([features[0]["input_ids"][:num_shared]], device=device)
+        with _evaluating(model):
+            shared = model(input_ids=first, use_cache=True, logits_to_keep=1).past_key_values
+
+    def step(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        rows = len(batch["input_ids"])
+        cache = copy.deepcopy(shared)
+        if cache is not None:
+            cache.batch_repeat_interleave(rows)
+        seen = torch.cat([batch["attention_mask"].new_ones(rows, num_shared), batch["attention_mask"]], dim=1)
+        output = _continue(model, batch["input_ids"], seen, cache, logits_to_keep=1)
+        after_prompt, cache = _log_softmax(output.logits[:, -1]), output.past_key_values
+        scores = []
+        for answer in answers:
+            score = after_prompt[:, answer[0]]
+            if len(answer) > 1:
+                given = torch.tensor([answer[:-1]], device=device).expand(rows, -1)
+                logits = _continue(model, given, torch.cat([seen, seen.new_ones(given.shape)], dim=1), cache).logits
+                wanted = torch.tensor([answer[1:]], device=device).expand(rows, -1)
+                score = score + _log_softmax(logits).gather(2, wanted.unsqueeze(2)).sum(dim=(1, 2))
+                cache.crop(-given.shape[1])
+            scores.append(score)
+        return torch.stack(scores, dim=1)
+
+    rests: list[Feature] = [{"input_ids": feature["input_ids"][num_shared:]} for feature in features]
+    return _in_order(model, tokenizer, rests, batch_size, step)
+
+
+def _continue(model: Any, tokens: torch.Tensor, seen: torch.Tensor, cache: Any, **options: Any) -> Any:
+    """A pass over `tokens` [rows, n] that goes on from a `cache`; `seen` masks padding before and among them.
+
+    Padding lies between what is shared and the rest of a prompt, so positions are counted without it. (With ALiBi the models count so
+    themselves.)
+    """
+    positions = (seen.cumsum(dim=1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
+    return model(input_ids=tokens, attention_mask=seen, position_ids=positions, past_key_values=cache, use_cache=True, **options)
+
+
+def _num_shared(features: Sequence[Feature]) -> int:
+    """How many tokens all prompts begin with, leaving at least one of each to itself."""
+    prompts = [feature["input_ids"] for feature in features]
+    lowest, highest = min(prompts, default=[]), max(prompts, default=[])  # in dictionary order: what these two share, all between them share
+    most = min(map(len, prompts), default=1) - 1
+    differing = (place for place, (one, other) in enumerate(zip(lowest, highest, strict=False)) if one != other)
+    return min(most, next(differing, most))
 
 
 def answer_loss(model: Any, tokenizer: Any, features: Sequence[Feature], batch_size: int) -> np.ndarray:

@@ -220,6 +220,43 @@ def test_labels_of_several_tokens_are_scored_as_sequences(tiny_base: Base) -> No
     np.testing.assert_allclose(scored[:, :1], single, atol=TOLERANCE)
 
 
+@pytest.mark.parametrize("architecture", DECODERS)
+@pytest.mark.parametrize("words", [[" neutral", " yes", " no"], [" neutral", " not neutral", " the capital of France"]])
+def test_what_all_prompts_begin_with_is_computed_once_and_changes_no_likelihood(
+    architecture: str, words: list[str], tiny_base: Base
+) -> None:
+    base = tiny_base(architecture)
+    model, tokenizer = sharpened(models.load_decoder(base, None)), bases.load_tokenizer(base)
+    begun = [f"{' '.join(TEXTS)} {one}" for one in TEXTS]  # one text begins like another, but is shorter
+    features = text.encode_prompts(tokenizer, [*begun, f"{begun[0]} {TEXTS[1]}"], 512).features
+    answers = text.answer_tokens(tokenizer, begun[0], words)
+    expected = np.array([[likelihood(model, feature["input_ids"], answer) for answer in answers] for feature in features])
+    assert expected.std(axis=0).min() > 1e-3
+    widths: list[int] = []
+    handle = model.get_input_embeddings().register_forward_hook(lambda module, inputs, output: widths.append(inputs[0].numel()))
+    assert_unchanged(lambda batch, size: inference.score_labels(model, tokenizer, batch, words, size), features, expected)
+    handle.remove()
+    assert min(len(feature["input_ids"]) for feature in features) > 2 * inference.SHARED
+    assert sum(widths) < 0.7 * 3 * sum(len(feature["input_ids"]) for feature in features)  # three batch sizes
+
+
+def likelihood(model: Any, prompt: list[int], answer: list[int]) -> float:
+    """The log-likelihood of an answer after a prompt: one pass over both, no cache, no padding."""
+    with torch.inference_mode():
+        scores = model.eval()(torch.tensor([prompt + answer])).logits[0].double().log_softmax(-1)
+    return sum(float(scores[len(prompt) - 1 + place, token]) for place, token in enumerate(answer))
+
+
+def test_prompts_share_what_they_all_begin_with_and_keep_a_token_of_their_own() -> None:
+    def shared(*prompts: list[int]) -> int:
+        return inference._num_shared([{"input_ids": prompt} for prompt in prompts])
+
+    assert shared([1, 2, 3, 4], [1, 2, 5], [1, 2, 3, 9, 9]) == 2
+    assert shared([1, 2], [1, 2, 3]) == 1  # the shorter is the other's beginning
+    assert shared([7, 7], [7, 7]) == 1
+    assert shared([1], [2]) == shared([4]) == shared() == 0
+
+
 def test_decoders_are_padded_left_and_encoders_right(tiny_base: Base) -> None:
     features = [{"input_ids": [5, 6, 7]}, {"input_ids": [8]}]
     left = inference.pad(features, bases.load_tokenizer(tiny_base("phi")), "cpu")
