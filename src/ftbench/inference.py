@@ -117,7 +117,10 @@ def _continue(model: Any, tokens: torch.Tensor, seen: torch.Tensor, cache: Any, 
 def _num_shared(features: Sequence[Feature]) -> int:
     """How many tokens all prompts begin with, leaving at least one of each to itself."""
     prompts = [feature["input_ids"] for feature in features]
-    lowest, highest = min(prompts, default=[]), max(prompts, default=[])  # in dictionary order: what these two share, all between them share
+    lowest, highest = (
+        min(prompts, default=[]),
+        max(prompts, default=[]),
+    )  # in dictionary order: what these two share, all between them share
     most = min(map(len, prompts), default=1) - 1
     differing = (place for place, (one, other) in enumerate(zip(lowest, highest, strict=False)) if one != other)
     return min(most, next(differing, most))
