@@ -91,7 +91,7 @@ def _of_the_first(values: torch.Tensor, device: torch.device) -> torch.Tensor:
 
 
 def gather_weights(model: torch.nn.Module) -> None:
-    """Put whole weights in the place of those that FSDP holds in pieces, in every rank, so that they can be saved; others stay."""
+    """Put whole weights in the place of the trained ones that FSDP holds in pieces, in every rank, so that they can be saved."""
     from torch.distributed.fsdp import FSDPModule
     from torch.distributed.tensor import DTensor
 
@@ -100,6 +100,5 @@ def gather_weights(model: torch.nn.Module) -> None:
             module.reshard()  # what the last validation left whole would be cut up again by whoever asks for the weights
     for module in model.modules():
         for name, parameter in list(module._parameters.items()):
-            if isinstance(parameter, DTensor):
-                whole = torch.nn.Parameter(parameter.full_tensor(), requires_grad=parameter.requires_grad)
-                module._parameters[name] = whole
+            if isinstance(parameter, DTensor) and parameter.requires_grad:
+                module._parameters[name] = torch.nn.Parameter(parameter.full_tensor())

@@ -59,6 +59,7 @@ def train(
     )
     trainer.remove_callback(PrinterCallback)  # the curve has it all
     trainer.prepare(where=f"{job.study}.{job.arm}, seed {job.seed}", validate=validate, per_token=per_token)
+    held = {"parameters": models.count_parameters(model), "num_4bit_layers": models.num_4bit_layers(model)}  # while they are in one piece
     gc.freeze()  # the Trainer collects garbage before it starts, and going through all that was imported takes long
     started = time.perf_counter()
     try:
@@ -87,8 +88,7 @@ def train(
         "num_examples": num_examples,
         "num_tokens": num_tokens,
         "resumed": checkpoint is not None,
-        "parameters": models.count_parameters(model),
-        "num_4bit_layers": models.num_4bit_layers(model),
+        **held,
     }
     return Run(curve(trainer.state.log_history), cost)
 
