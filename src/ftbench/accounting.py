@@ -134,12 +134,13 @@ def run(num_examples: int | None, text: schema.Text, arm: schema.Arm, counts: Co
     where blocks are computed twice. Attention itself, small at these lengths, is left out.
     """
     training = arm.training
-    per_step = training.per_device_train_batch_size * training.gradient_accumulation_steps
+    batch_size = training.per_device_train_batch_size * arm.num_processes  # of all devices
+    per_step = batch_size * training.gradient_accumulation_steps
     steps: int | None = training.max_steps
     if "max_steps" not in training.model_fields_set:
         steps = None
         if num_examples is not None:
-            batches = math.ceil(num_examples / training.per_device_train_batch_size)
+            batches = math.ceil(num_examples / batch_size)
             steps = math.ceil(training.num_train_epochs * math.ceil(batches / training.gradient_accumulation_steps))
     if steps is None:
         return {"num_examples": num_examples, "num_steps": None, "num_tokens": None, "num_operations": None}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ftbench import bases, costs, files, grid, params, schema, seeds, stage, tracking
+from ftbench import bases, costs, files, grid, launch, params, schema, seeds, stage, tracking
 from ftbench.errors import Problem, UserError
 from ftbench.text import LABELS, Encoded, encode_answers, encode_pairs, encode_prompts, instruction_prompt, label_answers, label_prompt
 
@@ -34,7 +34,7 @@ class Job:
     out: Path
     curve: Path
     cost: Path
-    resources: Path
+    resources: Path | None  # None in all but the first of several processes
 
     @property
     def eval_batch_size(self) -> int:
@@ -47,7 +47,10 @@ class Job:
 
 
 def run(main: Callable[[Job], None], documentation: str | None, adapter: type[schema.Strict] | None) -> None:
-    """Read the command line and the settings of the arm it names, and run a train script's `main`, as `stage.run` runs a stage."""
+    """Read the command line and the settings of the arm it names, and run a train script's `main`, as `stage.run` runs a stage.
+
+    Where the arm asks for several processes, `main` runs in each of them, and the stage is the process that starts them.
+    """
     parser = stage.parser(documentation)
     parser.add_argument("--study", required=True)
     parser.add_argument("--arm", required=True, help="the levels of the arm, joined by -")
@@ -60,7 +63,14 @@ def run(main: Callable[[Job], None], documentation: str | None, adapter: type[sc
     parser.add_argument("--resources", type=Path, required=True, help="memory and utilisation over time to write, CSV")
     arguments = parser.parse_args()
     outs = [arguments.out, arguments.curve, arguments.cost, arguments.resources]
-    stage.run(lambda given: main(read(given, adapter)), arguments, outs)
+    if launch.is_rank():
+        launch.as_rank(lambda: main(read(arguments, adapter)))
+    else:
+        stage.run(lambda given: _start(main, read(given, adapter)), arguments, outs)
+
+
+def _start(main: Callable[[Job], None], job: Job) -> None:
+    launch.run(lambda: main(job), job.settings.launch, f"{job.study}.{job.arm}")
 
 
 def read(arguments: argparse.Namespace, adapter: type[schema.Strict] | None) -> Job:
@@ -87,7 +97,7 @@ def read(arguments: argparse.Namespace, adapter: type[schema.Strict] | None) -> 
         out=arguments.out,
         curve=arguments.curve,
         cost=arguments.cost,
-        resources=arguments.resources,
+        resources=None if launch.rank() else arguments.resources,
     )
 
 
@@ -162,8 +172,11 @@ def write(
 ) -> None:
     """Write the arm's folder (its weights by `save`), its learning curve and its cost, in that order and each atomically.
 
-    `kind` says how the arm answers: "encoder_head", "decoder_head", "label" or "answers".
+    Of several processes the first writes, the others do nothing. `kind` says how the arm answers: "encoder_head", "decoder_head",
+    "label" or "answers".
     """
+    if launch.rank():
+        return
     with files.directory_written_atomically(job.out) as folder:
         save(folder)
         tokenizer.save_pretrained(folder)

@@ -240,7 +240,7 @@ def _kind(value: Any) -> type[schema.Strict]:
 
 def _misfits(settings: Mapping[str, Any], places: Raw, method: Method, keys: tuple[str, ...], arm: str) -> list[Problem]:
     found = []
-    usable = {"adapter", "training", "learning_rate", "attn_implementation"} | method.settings
+    usable = {"adapter", "training", "learning_rate", "attn_implementation", "launch"} | method.settings
     for setting in settings:
         if setting in schema.Arm.model_fields and setting not in usable:
             found.append(Problem(params.at(*places[setting]), "a setting that the arm's method does not use", ", ".join(sorted(usable))))

@@ -261,6 +261,19 @@ class Training(Strict):
         return {name: value for name, value in dump(self).items() if name not in unset}
 
 
+class Launch(Strict):
+    """On how many devices an arm is trained, a process for each: with a whole model in each, or with the weights in pieces (FSDP)."""
+
+    num_processes: Annotated[int, Field(ge=1, le=1024)] = 1
+    strategy: Literal["ddp", "fsdp"] = "ddp"
+
+    @model_validator(mode="after")
+    def _has_pieces(self) -> Self:
+        if self.strategy == "fsdp" and self.num_processes == 1:
+            raise ValueError("fsdp where num_processes is 2 or more")
+        return self
+
+
 class Arm(Strict):
     """One way to train, with every setting that makes it: what its levels' blocks come to."""
 
@@ -272,3 +285,14 @@ class Arm(Strict):
     pretrained: bool = True
     only: Literal["premise", "hypothesis"] | None = None
     attn_implementation: Literal["eager", "sdpa", "flash_attention_2"] | None = None
+    launch: Launch | None = None
+
+    @property
+    def num_processes(self) -> int:
+        """How many processes train the arm together; its batch is theirs together."""
+        return self.launch.num_processes if self.launch else 1
+
+    @model_serializer(mode="wrap")
+    def _launch_of_several(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # one process is one process, however that was said
+        return {name: value for name, value in dump(self).items() if name != "launch" or self.num_processes > 1}

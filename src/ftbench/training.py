@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from ftbench import arms, bases, files, inference, models, tracking
+from ftbench import arms, bases, files, inference, launch, models, ranks, tracking
 from ftbench.errors import Problem, UserError
 
 SCRATCH = Path(".ftbench/scratch")
@@ -59,15 +59,23 @@ def train(
     )
     trainer.remove_callback(PrinterCallback)  # the curve has it all
     trainer.prepare(where=f"{job.study}.{job.arm}, seed {job.seed}", validate=validate, per_token=per_token)
+    held = {"parameters": models.count_parameters(model), "num_4bit_layers": models.num_4bit_layers(model)}  # while they are in one piece
     gc.freeze()  # the Trainer collects garbage before it starts, and going through all that was imported takes long
     started = time.perf_counter()
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    finally:
+    except BaseException:
         if _last_checkpoint(scratch) is None:
             shutil.rmtree(scratch, ignore_errors=True)
+        raise
     seconds = time.perf_counter() - started
-    shutil.rmtree(scratch, ignore_errors=True)
+    num_processes, num_examples, num_tokens = trainer.args.world_size, trainer.num_examples_seen, int(trainer.num_tokens_seen)
+    if num_processes > 1:
+        num_examples, num_tokens = ranks.totals([num_examples, num_tokens], trainer.args.device)  # now none writes to scratch any more
+    if trainer.is_fsdp_enabled:
+        ranks.gather_weights(model)
+    if trainer.is_world_process_zero():
+        shutil.rmtree(scratch, ignore_errors=True)
     cost = {
         "seconds": {
             "training": seconds,
@@ -75,13 +83,12 @@ def train(
             "training_evaluation": trainer.evaluation_seconds,
         },
         "num_epochs": float(trainer.state.epoch or 0.0),
-        "examples_per_step": trainer.args.train_batch_size * trainer.args.gradient_accumulation_steps * trainer.args.world_size,
+        "examples_per_step": trainer.args.train_batch_size * trainer.args.gradient_accumulation_steps * num_processes,
         "num_steps": trainer.state.global_step,
-        "num_examples": trainer.num_examples_seen,
-        "num_tokens": int(trainer.num_tokens_seen),
+        "num_examples": num_examples,
+        "num_tokens": num_tokens,
         "resumed": checkpoint is not None,
-        "parameters": models.count_parameters(model),
-        "num_4bit_layers": models.num_4bit_layers(model),
+        **held,
     }
     return Run(curve(trainer.state.log_history), cost)
 
@@ -99,11 +106,18 @@ class ArmTrainer(Trainer):
         self.evaluation_seconds = 0.0
         self.num_examples_seen = 0
         self.num_tokens_seen: Any = 0
+        self.share: float | None = None
+
+    def get_train_dataloader(self) -> Any:
+        """The Trainer's batches, or where several processes train together each one's share of theirs."""
+        return ranks.train_loader(self) if self.args.world_size > 1 else super().get_train_dataloader()
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
         """One micro-batch; the Trainer's own filter would hide a loss that is no number."""
-        self.num_examples_seen += len(inputs["input_ids"])
-        self.num_tokens_seen = self.num_tokens_seen + inputs["attention_mask"].sum()
+        self.share = inputs.pop(ranks.SHARE, None)
+        if self.share != 0:
+            self.num_examples_seen += len(inputs["input_ids"])
+            self.num_tokens_seen = self.num_tokens_seen + inputs["attention_mask"].sum()
         loss = super().training_step(model, inputs, num_items_in_batch)
         if not math.isfinite(loss.item()):
             raise UserError(
@@ -116,8 +130,13 @@ class ArmTrainer(Trainer):
             )
         return loss
 
+    def compute_loss(self, *given: Any, **named: Any) -> Any:
+        """The Trainer's loss; of a rank's examples its mean weighs as much as they are many, one over tokens is divided by all already."""
+        loss = super().compute_loss(*given, **named)
+        return loss if self.share is None or self.loss_is_scaled_for_ga else loss * self.share
+
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Validate with the evaluation's own code, and log loss and accuracy."""
+        """Validate with the evaluation's own code, and log loss and accuracy. Every rank does, and finds the same."""
         started = time.perf_counter()
         metrics = {f"eval_{name}": value for name, value in self.validate(self.model).items()}
         self.evaluation_seconds += time.perf_counter() - started
@@ -132,6 +151,8 @@ class ArmTrainer(Trainer):
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """A checkpoint holds the trained weights alone, as safetensors; the Trainer would add its arguments, pickled."""
         assert output_dir is not None, "the Trainer names the folder of a checkpoint"
+        if not self.args.should_save:
+            return
         Path(output_dir).mkdir(parents=True, exist_ok=True)
         models.save_weights(self.accelerator.unwrap_model(self.model), Path(output_dir) / models.TRAINED)
 
@@ -140,13 +161,16 @@ class ArmTrainer(Trainer):
 
 
 class _SaveNowAndThen(TrainerCallback):
-    """Saves a checkpoint whenever a good while has passed since the last one."""
+    """Saves a checkpoint whenever a good while has passed since the last one, by the first rank's watch; never of weights in pieces."""
 
     def __init__(self) -> None:
         self.saved = time.monotonic()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if time.monotonic() - self.saved >= CHECKPOINT_SECONDS:
+        due = time.monotonic() - self.saved >= CHECKPOINT_SECONDS and not args.fsdp
+        if args.world_size > 1:
+            due = ranks.agreed(due, args.device)
+        if due:
             control.should_save = True
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -220,6 +244,7 @@ def _arguments(job: arms.Job, scratch: Path) -> TrainingArguments:
         where = f"{job.study}.{job.arm}: training.fp16"
         raise UserError(Problem(where, "true, on a machine without a GPU", allowed="false", mend="bf16 runs on a processor too"))
     checkpointing = settings.pop("gradient_checkpointing")  # this version's name for it is another
+    report_to = "none" if launch.rank() else job.settings.training.report_to
     settings["full_determinism"] &= torch.cuda.is_available()  # a processor needs no more than deterministic algorithms
     return TrainingArguments(
         **settings,
@@ -236,7 +261,8 @@ def _arguments(job: arms.Job, scratch: Path) -> TrainingArguments:
         dataloader_num_workers=0,
         dataloader_pin_memory=torch.cuda.is_available(),
         disable_tqdm=True,
-        **tracking.arguments(job.settings.training.report_to, job.study, job.arm, job.seed, _last_checkpoint(scratch) is not None),
+        **tracking.arguments(report_to, job.study, job.arm, job.seed, _last_checkpoint(scratch) is not None),
+        **ranks.arguments(job.settings.launch),
         use_cpu=not torch.cuda.is_available(),
     )
 
