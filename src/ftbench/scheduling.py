@@ -23,11 +23,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from ftbench import dvc_files, preload
+from ftbench import dvc_files, failures, preload, recovery
 
 LOGS = Path(".ftbench/logs")
 WRITE_EVERY = 60  # seconds between two writes of dvc.lock; what a crash loses of it comes back from the run cache
-SHOWN_LINES = 60  # of a failed stage's output
 FEW = 3  # stages per job: for no more than these it is not worth importing anything beforehand
 PATIENCE = 10  # seconds that a stage has to clean up after Ctrl-C
 INTERRUPTED = 130
@@ -58,27 +57,38 @@ class Worker:
     started: float
 
 
-def repro(jobs: int, tell: Callable[[str], None] = TELL, allow_missing: bool = False) -> int:
+def repro(jobs: int, tell: Callable[[str], None] = TELL, allow_missing: bool = False, keep_going: bool = False) -> int:
     """Run every stage that is out of date and what follows from it, `jobs` at once. Returns the exit code.
 
-    With `allow_missing` a file that is not here counts as dvc.lock has it, so that no stage runs only to make it.
+    With `allow_missing` a file that is not here counts as dvc.lock has it, so that no stage runs only to make it; with `keep_going` a
+    failed stage holds back no more than what follows from it.
     0: all is up to date; 1: a stage failed for the machine's faults, or DVC refused; 2: for a user's mistake; 130: interrupted.
     """
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])  # stages say `python`
+    try:
+        with terminated_is_interrupted():
+            return _repro(jobs, tell, allow_missing, keep_going)
+    except KeyboardInterrupt:
+        tell("interrupted")
+        return INTERRUPTED
+
+
+def _repro(jobs: int, tell: Callable[[str], None], allow_missing: bool, keep_going: bool) -> int:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])  # stages say `python`
     dvc_files.parse_params_once()
     preload.replace_shell()
     try:
         repo = Repo()
         with repo.lock:
+            recovery.clear(repo)
             plan = outdated(repo, allow_missing)
             if not plan.stages:
                 tell("nothing to do: every stage is up to date")
                 return 0
             order = [stage.addressing for stage in repo.index.stages]
-            code = _run(plan, jobs, order, tell)
+            code = _run(plan, jobs, order, tell, keep_going)
         if code:
             return code
         repo = Repo()  # looks anew at everything, dvc.lock included
@@ -110,44 +120,47 @@ def outdated(repo: Any, allow_missing: bool = False) -> Plan:
     )
 
 
-def _run(plan: Plan, jobs: int, order: list[str], tell: Callable[[str], None]) -> int:
+def _run(plan: Plan, jobs: int, order: list[str], tell: Callable[[str], None], keep_going: bool) -> int:
     running: dict[str, Worker] = {}
     failed: dict[str, int] = {}
     preloaded = False
     lock_file, written = dvc_files.LockFile(order), time.monotonic()
     LOGS.mkdir(parents=True, exist_ok=True)
     tell(f"{len(plan.stages)} stages to bring up to date, {jobs} at once; what each prints is in {LOGS}/")
-    with terminated_is_interrupted():
-        try:
-            while True:
-                for name in [] if failed else plan.ready(running)[: jobs - len(running)]:
-                    running[name] = _start(plan.stages[name], plan.allow_missing)
-                if not running:
-                    break
-                if not preloaded and len(plan.stages) > FEW * jobs:
-                    preload.imports()  # while the first stages run
-                    preloaded = True
-                for name in _answered(running):
-                    worker = running.pop(name)
-                    how, entry, code = _answer(worker)
-                    if code:
-                        failed[name] = code
-                        tell(f"{name} failed; {len(running)} others are still finishing")
-                        continue
-                    plan.done.add(name)
-                    lock_file.waiting |= entry
-                    tell(f"[{len(plan.done)}/{len(plan.stages)}] {name}: {how}, {time.monotonic() - worker.started:.1f} s")
-                if time.monotonic() - written > WRITE_EVERY:
-                    lock_file.write()
-                    written = time.monotonic()
-        except KeyboardInterrupt:
-            _stop(running.values())
-            tell("interrupted: what was finished is kept, the next run goes on from there")
-            return INTERRUPTED
-        finally:
-            lock_file.write()
-    for name in failed:
-        tell(f"\n{name} failed, exit code {failed[name]}. The end of {log_of(name)}:\n{_end_of(log_of(name))}")
+    try:
+        while True:
+            free = [name for name in plan.ready(running) if name not in failed] if keep_going or not failed else []
+            for name in free[: jobs - len(running)]:
+                running[name] = _start(plan.stages[name], plan.allow_missing)
+            if not running:
+                break
+            if not preloaded and len(plan.stages) > FEW * jobs:
+                preload.imports()  # while the first stages run
+                preloaded = True
+            for name in _answered(running):
+                worker = running.pop(name)
+                how, entry, code = _answer(worker)
+                if code:
+                    failed[name] = code
+                    tell(f"{name} failed; {len(running)} others are still {'at work' if keep_going else 'finishing'}")
+                    continue
+                plan.done.add(name)
+                failures.forget(name)
+                lock_file.waiting |= entry
+                tell(f"[{len(plan.done)}/{len(plan.stages)}] {name}: {how}, {time.monotonic() - worker.started:.1f} s")
+            if time.monotonic() - written > WRITE_EVERY:
+                lock_file.write()
+                written = time.monotonic()
+    except KeyboardInterrupt:
+        tell("interrupted: what was finished is kept, the next run goes on from there")
+        return INTERRUPTED
+    finally:
+        _stop(running.values())
+        lock_file.write()
+    for name, code in failed.items():
+        tell(failures.told(name, code, log_of(name)))
+    if failed and keep_going:
+        tell(failures.partial_report(failed, [name for name in plan.stages if name not in plan.done and name not in failed]))
     return 2 if failed and all(code == 2 for code in failed.values()) else 1 if failed else 0
 
 
@@ -158,15 +171,16 @@ def log_of(name: str) -> Path:
 
 def _start(stage: Any, allow_missing: bool) -> Worker:
     ours, theirs = preload.FORK.Pipe(duplex=False)
-    process = preload.FORK.Process(target=_work, args=(stage, allow_missing, theirs), daemon=False)
+    process = preload.FORK.Process(target=_work, args=(os.getpid(), stage, allow_missing, theirs), daemon=False)
     sys.stdout.flush()
     process.start()
     theirs.close()
     return Worker(process, ours, time.monotonic())
 
 
-def _work(stage: Any, allow_missing: bool, answer: Any) -> None:
+def _work(parent: int, stage: Any, allow_missing: bool, answer: Any) -> None:
     # in the worker: a session of its own, so that Ctrl-C reaches the stage once, through the parent
+    preload.end_with(parent)
     os.setsid()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -239,8 +253,3 @@ def _held() -> Any:
     lock = LockNoop()
     lock.lock()
     return lock
-
-
-def _end_of(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return "\n".join(lines[-SHOWN_LINES:])

@@ -1,0 +1,91 @@
+"""What a run that was killed leaves behind, put right before the next one looks at anything.
+
+A kill can leave names of paths in DVC's list of those in use, that list half written, and temporary files beside outputs. The first two
+would stop the next run until somebody deleted them; the last would be hashed with the folders in which they lie.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from ftbench import dvc_files, files
+
+SCRATCH = Path(".ftbench/scratch")  # where `training` keeps its checkpoints
+FORGOTTEN = 7 * 86400.0  # seconds
+OURS = r"\.{name}\.[a-z0-9_]{{8}}"  # as tempfile names what `files` writes
+DVCS = r"({name})?\.[A-Za-z0-9_-]{{22}}\.tmp"
+
+
+def mend_paths_in_use(folder: Path) -> bool:
+    """Take from DVC's list of paths in use, in its folder for temporary files, whatever no living process holds; True if any is left.
+
+    The caller holds the repository's lock.
+    """
+    from dvc.lock import make_lock
+
+    path = folder / "rwlock"
+    if not path.exists():
+        return False
+    with make_lock(str(folder / "rwlock.lock"), tmp_dir=str(folder)):
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            written = {name: one for name, one in content.get("write", {}).items() if _lives(one)}
+            read = {name: [one for one in found if _lives(one)] for name, found in content.get("read", {}).items()}
+        except (ValueError, AttributeError, TypeError, KeyError):  # half written
+            written, read = {}, {}
+        kept = {"write": written, "read": {name: found for name, found in read.items() if found}}
+        with files.written_atomically(path) as temporary:
+            temporary.write_text(json.dumps(kept), encoding="utf-8")
+    return any(kept.values())
+
+
+def _lives(holder: dict[str, Any]) -> bool:
+    # the number of a process that is gone may by now be another's
+    try:
+        words = psutil.Process(int(holder["pid"])).cmdline()
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True
+    return any(re.search("python|dvc|ftbench", word) for word in words)
+
+
+def unfinished(outs: Iterable[Path]) -> list[Path]:
+    """The temporary files and folders beside outputs that were being written when their writer was killed."""
+    by_folder: dict[Path, list[str]] = {}
+    for out in outs:
+        by_folder.setdefault(out.parent, []).append(re.escape(out.name))
+    found = []
+    for folder, names in by_folder.items():
+        either = "|".join(names)
+        pattern = re.compile(f"{OURS.format(name=f'(?:{either})')}|{DVCS.format(name=either)}")
+        found += sorted(path for path in folder.glob("*") if pattern.fullmatch(path.name))
+    return found
+
+
+def forgotten(scratch: Path, seconds: float = FORGOTTEN) -> list[Path]:
+    """The folders of trainings that were cut short and that nobody has gone on with for so long: of settings since given up."""
+    return sorted(path for path in scratch.glob("*") if time.time() - path.stat().st_mtime > seconds)
+
+
+def clear(repo: Any) -> None:
+    """Put right what killed runs have left in a DVC repository, whose lock the caller holds."""
+    outs = [Path(out.fs_path) for stage in repo.index.stages for out in stage.outs]
+    if not mend_paths_in_use(Path(repo.tmp_dir)):  # or another DVC may be writing
+        _remove([*unfinished([*outs, Path(repo.root_dir) / dvc_files.LOCK_FILE]), *forgotten(SCRATCH)])
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
