@@ -6,11 +6,13 @@ would stop the next run until somebody deleted them; the last would be hashed wi
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
 import time
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,10 +82,38 @@ def clear(repo: Any) -> None:
     """Put right what killed runs have left in a DVC repository, whose lock the caller holds."""
     outs = [Path(out.fs_path) for stage in repo.index.stages for out in stage.outs]
     if not mend_paths_in_use(Path(repo.tmp_dir)):  # or another DVC may be writing
-        _remove([*unfinished([*outs, Path(repo.root_dir) / dvc_files.LOCK_FILE]), *forgotten(SCRATCH)])
+        remove([*unfinished([*outs, Path(repo.root_dir) / dvc_files.LOCK_FILE]), *forgotten(SCRATCH)])
 
 
-def _remove(paths: Iterable[Path]) -> None:
+def broken_objects(stage: Any) -> list[Path]:
+    """The objects of DVC's cache for a stage's outputs whose bytes are not those that their names are the hash of.
+
+    DVC itself believes an object that nobody may write.
+    """
+    found = []
+    for out in stage.outs:
+        if not out.use_cache or not out.hash_info:
+            continue
+        object_of = stage.repo.cache.local.oid_to_path
+        names = [out.hash_info.value]
+        if names[0].endswith(".dir"):
+            try:
+                names += [entry["md5"] for entry in json.loads(Path(object_of(names[0])).read_bytes())]
+            except (OSError, ValueError, KeyError, TypeError):
+                found.append(Path(object_of(names[0])))
+                continue
+        paths = {name: Path(object_of(name)) for name in names}
+        found += [path for name, path in paths.items() if path.exists() and _md5(path) != name.removesuffix(".dir")]
+    return found
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
+
+
+def remove(paths: Iterable[Path]) -> None:
+    """Delete files and folders."""
     for path in paths:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)

@@ -17,6 +17,7 @@ from ftbench import (
     report_cases,
     report_coverage,
     report_effects,
+    report_flags,
     report_kinds,
     report_learning,
     report_numbers,
@@ -46,6 +47,7 @@ class Inputs:
     absent: Sequence[str]
     accounting: Mapping[str, Any]
     coverage: Mapping[str, Any] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)  # stages, and what they said; of a partial report alone
 
     def evidence(self) -> Evidence:
         """The same, as the ledger's rules read it."""
@@ -75,7 +77,8 @@ def read(out: Path, raw: Mapping[str, Any]) -> Inputs:
     accounting, coverage = (files.read_json(out / name) if (out / name).exists() else {} for name in ("accounting.json", "coverage.json"))
     studies = {name: _read_study(out / name, name, accounting) for name in designs if (out / name / "metrics.json").exists()}
     absent = [name for name in designs if name not in studies]
-    return Inputs(str(params.find(raw, "scale")), designs, studies, absent, accounting, coverage)
+    failed = files.read_json(out / "failures.json")["failed"] if (out / "failures.json").exists() else {}
+    return Inputs(str(params.find(raw, "scale")), designs, studies, absent, accounting, coverage, failed)
 
 
 def _read_study(folder: Path, name: str, accounting: Mapping[str, Any]) -> Study:
@@ -148,6 +151,7 @@ def page(study: Study, drawn: Mapping[str, Figure], elsewhere: Study | None, cla
     """Everything about a study but its title; `claims` as `ledger.claims` reads them."""
     blocks: list[Block] = [Quote(study.comparison["question"]), Paragraph(answer(study, elsewhere)), drawn["scores"]]
     blocks += [
+        *report_flags.flags(study),
         *report_numbers.results(study),
         *report_numbers.tests(study),
         *report_effects.effects(study),
@@ -178,10 +182,15 @@ def _introduction(inputs: Inputs, book: Mapping[str, Any]) -> str:
 
 def absent_blocks(inputs: Inputs) -> list[Block]:
     """What did not run, by name."""
-    if not inputs.absent:
+    if not inputs.absent and not inputs.failed:
         return []
     rows = [[name, str(inputs.designs[name].get("question", ""))] for name in inputs.absent]
-    return [Heading("What did not run", 2), Table(f"Studies without results. Scale {inputs.scale}.", ["study", "question"], rows)]
+    failed = [[name, said] for name, said in inputs.failed.items()]
+    tables = [
+        Table(f"Studies without results. Scale {inputs.scale}.", ["study", "question"], rows),
+        Table(f"Stages that failed. Scale {inputs.scale}.", ["stage", "what it said"], failed),
+    ]
+    return [Heading("What did not run", 2), *(table for table in tables if table.rows)]
 
 
 def ledger_blocks(book: Mapping[str, Any]) -> list[Block]:

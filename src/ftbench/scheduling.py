@@ -192,10 +192,15 @@ def _work(parent: int, stage: Any, allow_missing: bool, answer: Any) -> None:
     stage.repo.lock = _held()
     try:
         ran = stage.reproduce(allow_missing=allow_missing)
+        broken = recovery.broken_objects(stage) if ran else []
+        if broken:
+            print("in the cache, not what their names say, and removed; the stage runs anew:", *broken, flush=True)
+            recovery.remove(broken)
+            stage.reproduce(force=True, allow_missing=allow_missing)
         from dvc.stage.serialize import to_lockfile
 
         entry = to_lockfile(stage) if ran else {}
-        restored = ran and b"is cached - skipping run" in log.read_bytes()
+        restored = ran and not broken and b"is cached - skipping run" in log.read_bytes()
         answer.send(("restored" if restored else "ran" if ran else "unchanged", entry, 0))
     except BaseException as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)

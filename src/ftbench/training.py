@@ -1,13 +1,14 @@
 """Training by transformers' Trainer, with what its version 5.23 gets wrong for us put right in one subclass.
 
-The loss agrees however a batch is cut up for accumulation, validation is the evaluation's own code, a loss that is no number stops the
-arm, and a run that crashed goes on from a checkpoint outside its outputs.
+The loss agrees however a batch is cut up for accumulation, validation is the evaluation's own code, a loss that is no number or far beyond
+any guess stops the arm, and a run that crashed goes on from a checkpoint outside its outputs.
 """
 
 from __future__ import annotations
 
 import copy
 import gc
+import json
 import math
 import shutil
 import sys
@@ -25,6 +26,8 @@ from ftbench import arms, bases, files, inference, models, tracking
 from ftbench.errors import Problem, UserError
 
 SCRATCH = Path(".ftbench/scratch")
+MOST_COPIED = 10**8  # trained weights: of more, how far they moved is not measured
+DIVERGED = 100.0  # nats: a uniform guess costs 13 over the largest vocabulary
 CHECKPOINT_SECONDS = 600.0  # a resumed run gives the same bytes as one that never stopped, so when it was saved is no parameter
 
 Validate = Callable[[Any], Mapping[str, float]]
@@ -43,7 +46,7 @@ def train(
 ) -> Run:
     """Train what is trainable in `model`, in place, on tokenised `rows`; a label is one number, or a list with one per token.
 
-    Raises UserError if the loss becomes infinite or not a number.
+    Raises UserError if the loss diverges: not a number, infinite, or above 100 nats.
     """
     scratch = SCRATCH / _fingerprint(job)
     checkpoint = _last_checkpoint(scratch)
@@ -59,6 +62,7 @@ def train(
     )
     trainer.remove_callback(PrinterCallback)  # the curve has it all
     trainer.prepare(where=f"{job.study}.{job.arm}, seed {job.seed}", validate=validate, per_token=per_token)
+    before = _trained(model)
     gc.freeze()  # the Trainer collects garbage before it starts, and going through all that was imported takes long
     started = time.perf_counter()
     try:
@@ -82,6 +86,7 @@ def train(
         "resumed": checkpoint is not None,
         "parameters": models.count_parameters(model),
         "num_4bit_layers": models.num_4bit_layers(model),
+        "moved": None if before is None else _moved(before, _trained(model) or {}),
     }
     return Run(curve(trainer.state.log_history), cost)
 
@@ -105,12 +110,12 @@ class ArmTrainer(Trainer):
         self.num_examples_seen += len(inputs["input_ids"])
         self.num_tokens_seen = self.num_tokens_seen + inputs["attention_mask"].sum()
         loss = super().training_step(model, inputs, num_items_in_batch)
-        if not math.isfinite(loss.item()):
+        if not loss.item() <= DIVERGED:  # so that not a number stops it, too
             raise UserError(
                 Problem(
                     f"{self.where}: step {self.state.global_step + 1}",
                     f"the loss is {loss.item()} at learning rate {self._get_learning_rate():.3g}, gradient norm {_grad_norm(model):.3g}",
-                    allowed="a finite loss",
+                    allowed=f"a finite loss, of at most {DIVERGED:.0f}",
                     mend="lower learning_rate or max_grad_norm, lengthen warmup_steps, or use bf16 in place of fp16",
                 )
             )
@@ -211,6 +216,22 @@ def _scored(log_probabilities: np.ndarray, labels: Sequence[int]) -> dict[str, f
     return {"loss": float(-likelihoods.mean()), "accuracy": float((log_probabilities.argmax(axis=1) == gold).mean())}
 
 
+# ---- How far weights moved: a training that trains nothing looks like any other -----------------------------------------------------
+
+
+def _trained(model: Any) -> dict[str, torch.Tensor] | None:
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    if sum(parameter.numel() for parameter in trained.values()) > MOST_COPIED:
+        return None
+    return {name: parameter.detach().to("cpu", torch.float32, copy=True) for name, parameter in trained.items()}
+
+
+def _moved(before: Mapping[str, torch.Tensor], after: Mapping[str, torch.Tensor]) -> float:
+    """The distance between weights, relative to the length of those before."""
+    distance = sum(float((after[name] - weights).square().sum()) for name, weights in before.items())
+    return math.sqrt(distance / (sum(float(weights.square().sum()) for weights in before.values()) or 1.0))
+
+
 # ---- Settings and resuming --------------------------------------------------------------------------------------------------------
 
 
@@ -251,8 +272,15 @@ def _fingerprint(job: arms.Job) -> str:
 
 def _last_checkpoint(scratch: Path) -> Path | None:
     """The newest checkpoint that was written whole: the Trainer writes its state last."""
-    whole = [path.parent for path in scratch.glob("checkpoint-*/trainer_state.json")]
+    whole = [path.parent for path in scratch.glob("checkpoint-*/trainer_state.json") if _is_json(path)]
     return max(whole, key=lambda path: int(path.name.rsplit("-", 1)[1]), default=None)
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        return bool(json.loads(path.read_bytes()))
+    except ValueError:  # cut off by a kill or a full disk
+        return False
 
 
 def _grad_norm(model: Any) -> float:

@@ -140,6 +140,79 @@ def test_going_back_to_an_earlier_value_restores_what_it_gave(repo):
         assert Path("one.txt").read_text() == f"rate: {rate}\n"
 
 
+@pytest.mark.parametrize("out", ["one.txt", "folder"])
+def test_what_was_cut_off_in_the_cache_is_made_anew_and_not_restored(repo, out):
+    """DVC believes an object that nobody may write; it would restore a half of it."""
+    command = "cat params.yaml > one.txt" if out == "one.txt" else "mkdir folder && cat params.yaml > folder/one.txt"
+    pipeline(one={"cmd": command, "params": ["rate"], "outs": [out]})
+    made = {}
+    for rate in ("first", "other"):
+        before = set(Path(".dvc/cache/files").rglob("*"))
+        Path("params.yaml").write_text(f"rate: {rate}\n")
+        repro()
+        made[rate] = [path for path in set(Path(".dvc/cache/files").rglob("*")) - before if path.is_file()]
+    for path in made["first"]:
+        if not path.name.endswith(".dir"):
+            path.chmod(0o644)
+            path.write_text("rate: fir")
+            path.chmod(0o444)
+    Path("params.yaml").write_text("rate: first\n")
+    assert ended(repro()) == [("one", "ran")]
+    assert (Path(out) if out == "one.txt" else Path(out) / "one.txt").read_text() == "rate: first\n"
+    assert [path.read_text() for path in made["first"] if not path.name.endswith(".dir")] == ["rate: first\n"]
+    assert "nothing to do" in repro()
+
+
+def test_an_output_that_was_edited_or_cut_off_is_made_or_restored_again(repo):
+    pipeline(one={"cmd": "cat params.yaml > one.txt", "params": ["rate"]})
+    Path("params.yaml").write_text("rate: 1\n")
+    repro()
+    for text in ("rate: 2\n", "ra", ""):
+        Path("one.txt").unlink()
+        Path("one.txt").write_text(text)
+        assert len(ended(repro())) == 1
+        assert Path("one.txt").read_text() == "rate: 1\n"
+
+
+def test_with_keep_going_a_failure_holds_back_only_what_follows_from_it(repo):
+    pipeline(
+        bad={"cmd": "echo MemoryError; exit 1"},
+        good={"cmd": "sleep 0.5; echo 1 > good.txt"},
+        after_good={"cmd": "echo 1 > after_good.txt", "deps": ["good.txt"]},
+        after_bad={"cmd": "echo 1 > after_bad.txt", "deps": ["bad.txt"]},
+    )
+    script = "import sys; from ftbench import scheduling; sys.exit(scheduling.repro(2, keep_going=True))"
+    Path("reports").mkdir()
+    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    assert done.returncode == 1, done.stdout
+    assert ended(done.stdout) == [("good", "ran"), ("after_good", "ran")]
+    assert "bad: out of memory" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert Path(".ftbench/failures/bad.json").exists()
+    pipeline(bad={"cmd": "echo 1 > bad.txt"}, good={"cmd": "sleep 0.5; echo 1 > good.txt"})
+    repro()
+    assert not Path(".ftbench/failures/bad.json").exists()
+
+
+def test_a_stage_dies_with_the_process_that_started_it(repo):
+    """Or it would go on writing beside the next run."""
+    Path("long.py").write_text("import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(60)\n")
+    pipeline(long={"cmd": "python long.py"})
+    process = subprocess.Popen([*RUN, "2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 30
+    while not (Path("pid").exists() and Path("pid").read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    number = int(Path("pid").read_text())
+    while Path(f"/proc/{number}").exists() and "Z" not in Path(f"/proc/{number}/stat").read_text().rsplit(")", 1)[1]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    Path("long.py").write_text("open('long.txt', 'w').write('1')\n")
+    assert ended(repro()) == [("long", "ran")]
+
+
 def test_what_follows_an_output_that_came_out_the_same_does_not_run(repo):
     pipeline(
         one={"cmd": "echo same > one.txt", "params": ["rate"]},

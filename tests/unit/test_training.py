@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,28 @@ def test_a_loss_that_is_no_number_stops_the_arm_with_its_step_rate_and_gradient_
     assert problem.where == "study.arm, seed 0: step 1"
     assert problem.found == "the loss is nan at learning rate 0.02, gradient norm nan"
     assert not list(Path(".ftbench/scratch").glob("*"))
+
+
+def test_a_loss_that_diverges_stops_the_arm_long_before_it_is_infinite(tiny_base: Base) -> None:
+    base = tiny_base("roberta")
+    tokenizer = bases.load_tokenizer(base)
+    model = models.load_encoder(base, seed=0)
+    with pytest.raises(UserError) as stopped:
+        training.train(job(base, learning_rate=3.0, max_steps=60), model, tokenizer, pair_rows(tokenizer), nothing)
+    [problem] = stopped.value.problems
+    found = re.fullmatch(r"the loss is ([\d.]+) at learning rate [\d.e+-]+, gradient norm [\d.e+-]+", problem.found)
+    assert found is not None, problem.found
+    assert float(found[1]) > 100
+    assert re.fullmatch(r"study\.arm, seed 0: step \d+", problem.where)
+    assert "lower learning_rate" in problem.mend
+
+
+def test_a_checkpoint_whose_state_was_cut_off_is_not_gone_on_from(tmp_path: Path) -> None:
+    for step, state in ((4, '{"global_step": 4}'), (10, '{"global_step": 1'), (12, "")):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        (tmp_path / f"checkpoint-{step}/trainer_state.json").write_text(state)
+    (tmp_path / "checkpoint-14").mkdir()
+    assert training._last_checkpoint(tmp_path) == tmp_path / "checkpoint-4"
 
 
 @pytest.mark.parametrize("asked", [True, False])
