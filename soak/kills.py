@@ -19,7 +19,7 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,20 +55,16 @@ def kind_of(stage: str) -> str:
 
 
 def stages_at_work(scheduler: psutil.Process, folder: Path) -> dict[str, list[psutil.Process]]:
-    """{stage: the processes that run it} of a scheduler: a worker, and below it the script."""
+    """{stage: the processes that run it} of a scheduler: a worker, whose output goes to the stage's log, and below it the script."""
     found = {}
-    for worker in scheduler.children():
-        for path in (folder / ".ftbench/logs").glob("*.log"):
-            if any(opened == str(path) for opened in _opened(worker)):
-                found[path.stem] = [worker, *worker.children(recursive=True)]
+    logs = {str(path): path.stem for path in (folder / ".ftbench/logs").glob("*.log")}
+    with contextlib.suppress(psutil.NoSuchProcess):  # the scheduler
+        for worker in scheduler.children():
+            with contextlib.suppress(OSError, psutil.NoSuchProcess):  # a worker that has ended, or has not got that far
+                printed_to = os.readlink(f"/proc/{worker.pid}/fd/1")
+                if printed_to in logs:
+                    found[logs[printed_to]] = [worker, *worker.children(recursive=True)]
     return found
-
-
-def _opened(process: psutil.Process) -> Iterator[str]:
-    try:
-        yield os.readlink(f"/proc/{process.pid}/fd/1")
-    except OSError:  # it has ended, or has not got that far
-        return
 
 
 def disturb(process: subprocess.Popen[str], folder: Path, rng: random.Random, wanted: set[str], counts: Counts) -> None:
@@ -140,11 +136,13 @@ def _ended(process: subprocess.Popen[str], counts: Counts) -> str:
     return told
 
 
-def rounds(place: Path, expected: dict[str, str], kills: int, rng: random.Random, per_round: int, seconds: float) -> Counts:
+def rounds(
+    place: Path, studies: Sequence[str], expected: dict[str, str], kills: int, rng: random.Random, per_round: int, seconds: float
+) -> Counts:
     """Projects that are disturbed and compared to what was expected, one after the other, until the number of kills or the time is up."""
     counts, started = Counts(), time.monotonic()
     while counts.kills < kills and time.monotonic() - started < seconds and not counts.faults:
-        folder = small.make(place / f"round-{counts.rounds}")
+        folder = small.make(place / f"round-{counts.rounds}", studies)
         until_done(folder, rng, min(kills, counts.kills + per_round), counts)
         counts.rounds += 1
         if not counts.faults:
@@ -170,13 +168,13 @@ def check(folder: Path, expected: dict[str, str], counts: Counts) -> None:
 # ---- What a machine does besides dying ----------------------------------------------------------------------------------------------
 
 
-def hardships(place: Path, expected: dict[str, str]) -> dict[str, Any]:
+def hardships(place: Path, studies: Sequence[str], expected: dict[str, str]) -> dict[str, Any]:
     """One project on which a disk fills, an output cannot be written and memory runs out, each followed by a run on a machine that is well.
 
     {hardship: "mended", or what went wrong}
     """
     found = {}
-    folder = small.make(place / "hardships")
+    folder = small.make(place / "hardships", studies)
     for name, (arrange, clear, words) in HARDSHIPS.items():
         arrange(folder)
         try:
@@ -254,16 +252,19 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the moments, signals and targets")
     parser.add_argument("--per-round", type=int, default=34, metavar="N", help="kills at most before a project is brought to its end")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no further project after these")
+    parser.add_argument("--studies", nargs="+", choices=list(small.STUDIES), default=list(small.STUDIES))
     parser.add_argument("--no-hardships", action="store_true", help="kills alone")
     parser.add_argument("--out", type=Path, default=small.RELIABILITY)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="kills-") as name:
         place = Path(name)
-        undisturbed = small.make(place / "undisturbed")
+        undisturbed = small.make(place / "undisturbed", arguments.studies)
         small.repro(undisturbed)
         expected = small.results(undisturbed)
-        found = rounds(place, expected, arguments.kills, random.Random(arguments.seed), arguments.per_round, arguments.seconds)
-        suffered = {} if arguments.no_hardships else hardships(place, expected)
+        found = rounds(
+            place, arguments.studies, expected, arguments.kills, random.Random(arguments.seed), arguments.per_round, arguments.seconds
+        )
+        suffered = {} if arguments.no_hardships else hardships(place, arguments.studies, expected)
         found.faults += [f"{what}: {said}" for what, said in suffered.items() if said != "mended"]
     content = {
         "kills": found.kills, "runs": found.runs, "projects": found.rounds, "resumed_trainings": found.resumed, "seed": arguments.seed,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ftbench import answer_groups, answers, cases, comparison, files, flags, predictions, questions, rubrics, statistics
+from ftbench import answer_groups, cases, comparison, files, flags, matching, predictions, questions, rubrics, statistics
 from ftbench.comparison import Grid, Scored
 from ftbench.errors import Problem, UserError
 from ftbench.grid import with_examples
@@ -98,7 +98,7 @@ def _flags(grid: Grid, held_out: Mapping[str, Predictions]) -> dict[str, list[fl
 def _refuse_other_texts(grid: Grid, row: Entry, split: str, one: Predictions) -> None:
     """Raises UserError where a text does not have the score beside it: one of the two was changed by hand."""
     for stem, texts, stated in zip(row.stems(), one.by_seed["text"], one.by_seed["exact_match"], strict=True):
-        again = [answers.exact_match(str(text), str(wanted)) for text, wanted in zip(texts, one.columns["reference"], strict=True)]
+        again = [matching.exact_match(str(text), str(wanted)) for text, wanted in zip(texts, one.columns["reference"], strict=True)]
         wrong = np.flatnonzero(np.array(again) != stated.astype(bool))
         if len(wrong):
             where, found = f"{grid.report}/predictions/{stem}.parquet: {split}.exact_match", f"{len(wrong)} rows, first row {wrong[0]}"
