@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ftbench import files, grid, params
+from ftbench import files, grid, params, tables
 from ftbench.errors import UserError
 from ftbench.tables import gigabytes, inert
 
@@ -116,16 +116,25 @@ def partial_report(failed: Mapping[str, int], waiting: Iterable[str]) -> str:
         if not compared and not without.get(folder.name):
             continue
         shutil.copytree(folder, PARTIAL / folder.name, ignore=shutil.ignore_patterns("figures", "README.md"))
-        if not compared and not _run("stages/compare.py", "--study", folder.name, "--without", *without[folder.name]):
+        if not compared and not _compared_without(folder.name, without[folder.name]):
             shutil.rmtree(PARTIAL / folder.name)
     for name in ("accounting.json", "coverage.json"):
         if (REPORTS / name).exists():
             shutil.copy(REPORTS / name, PARTIAL / name)
     records = {stage: files.read_json(FAILURES / f"{stage}.json") for stage in failed if (FAILURES / f"{stage}.json").exists()}
-    files.write_json(PARTIAL / "failures.json", {"failed": {stage: record["said"] for stage, record in records.items()}})
+    page = PARTIAL / "README.md"
     if not _run("stages/report.py"):
         return f"\nno report of the rest could be written; {FAILURES}/ says what failed"
-    return f"\na report of what did not fail, with what did by name: {PARTIAL}/README.md"
+    rows = [[stage, record["said"]] for stage, record in records.items()]
+    first = [tables.Heading("What failed", 1), tables.Table("Stages that failed, and what they said.", ["stage", "what it said"], rows)]
+    files.write_text(page, tables.markdown(first) + "\n" + page.read_text(encoding="utf-8"))
+    return f"\na report of what did not fail, with what did by name: {page}"
+
+
+def _compared_without(study: str, names: list[str]) -> bool:
+    # an arm at least has to be left
+    done = _run("stages/compare.py", "--study", study, "--without", *names)
+    return done and bool(files.read_json(PARTIAL / study / "comparison.json")["ranked"])
 
 
 def _run(script: str, *words: str) -> bool:

@@ -47,7 +47,6 @@ class Inputs:
     absent: Sequence[str]
     accounting: Mapping[str, Any]
     coverage: Mapping[str, Any] = field(default_factory=dict)
-    failed: Mapping[str, str] = field(default_factory=dict)  # stages, and what they said; of a partial report alone
 
     def evidence(self) -> Evidence:
         """The same, as the ledger's rules read it."""
@@ -77,8 +76,7 @@ def read(out: Path, raw: Mapping[str, Any]) -> Inputs:
     accounting, coverage = (files.read_json(out / name) if (out / name).exists() else {} for name in ("accounting.json", "coverage.json"))
     studies = {name: _read_study(out / name, name, accounting) for name in designs if (out / name / "metrics.json").exists()}
     absent = [name for name in designs if name not in studies]
-    failed = files.read_json(out / "failures.json")["failed"] if (out / "failures.json").exists() else {}
-    return Inputs(str(params.find(raw, "scale")), designs, studies, absent, accounting, coverage, failed)
+    return Inputs(str(params.find(raw, "scale")), designs, studies, absent, accounting, coverage)
 
 
 def _read_study(folder: Path, name: str, accounting: Mapping[str, Any]) -> Study:
@@ -182,15 +180,10 @@ def _introduction(inputs: Inputs, book: Mapping[str, Any]) -> str:
 
 def absent_blocks(inputs: Inputs) -> list[Block]:
     """What did not run, by name."""
-    if not inputs.absent and not inputs.failed:
+    if not inputs.absent:
         return []
     rows = [[name, str(inputs.designs[name].get("question", ""))] for name in inputs.absent]
-    failed = [[name, said] for name, said in inputs.failed.items()]
-    tables = [
-        Table(f"Studies without results. Scale {inputs.scale}.", ["study", "question"], rows),
-        Table(f"Stages that failed. Scale {inputs.scale}.", ["stage", "what it said"], failed),
-    ]
-    return [Heading("What did not run", 2), *(table for table in tables if table.rows)]
+    return [Heading("What did not run", 2), Table(f"Studies without results. Scale {inputs.scale}.", ["study", "question"], rows)]
 
 
 def ledger_blocks(book: Mapping[str, Any]) -> list[Block]:

@@ -13,7 +13,7 @@ import torch
 from transformers import TrainerCallback
 from transformers.integrations import integration_utils
 
-from ftbench import adapters, arms, bases, costs, inference, models, schema, training
+from ftbench import adapters, arms, bases, costs, flags, inference, models, schema, training
 from ftbench.errors import UserError
 from ftbench.text import encode_answers, encode_pairs
 
@@ -129,14 +129,31 @@ def test_a_loss_that_diverges_stops_the_arm_long_before_it_is_infinite(tiny_base
     base = tiny_base("roberta")
     tokenizer = bases.load_tokenizer(base)
     model = models.load_encoder(base, seed=0)
+    model.classifier.out_proj.bias.data[0] = 1000.0  # every example of another label costs about a thousand nats
     with pytest.raises(UserError) as stopped:
-        training.train(job(base, learning_rate=3.0, max_steps=60), model, tokenizer, pair_rows(tokenizer), nothing)
+        training.train(job(base, learning_rate=0.02), model, tokenizer, pair_rows(tokenizer), nothing)
     [problem] = stopped.value.problems
-    found = re.fullmatch(r"the loss is ([\d.]+) at learning rate [\d.e+-]+, gradient norm [\d.e+-]+", problem.found)
+    found = re.fullmatch(r"the loss is ([\d.]+) at learning rate 0\.02, gradient norm ([\d.]+)", problem.found)
     assert found is not None, problem.found
-    assert float(found[1]) > 100
-    assert re.fullmatch(r"study\.arm, seed 0: step \d+", problem.where)
+    assert 100 < float(found[1]) < 1001
+    assert float(found[2]) > 0
+    assert problem.where == "study.arm, seed 0: step 1"
+    assert problem.allowed == "a finite loss, of at most 100"
     assert "lower learning_rate" in problem.mend
+
+
+def test_how_far_the_trained_weights_moved_is_recorded(tiny_base: Base) -> None:
+    base = tiny_base("roberta")
+    tokenizer = bases.load_tokenizer(base)
+    moved = []
+    for rate in (1e-2, 1e-12):
+        run = training.train(job(base, learning_rate=rate), models.load_encoder(base, seed=0), tokenizer, pair_rows(tokenizer), nothing)
+        moved.append(run.cost["moved"])
+    assert moved[0] > 1e-3
+    assert moved[1] < flags.LEAST_MOVE
+    before = {"a": torch.tensor([3.0, 0.0]), "b": torch.tensor([[4.0]])}
+    after = {"a": torch.tensor([3.0, 0.5]), "b": torch.tensor([[4.0]])}
+    assert training._moved(before, after) == 0.1  # 0.5 of a length of 5
 
 
 def test_a_checkpoint_whose_state_was_cut_off_is_not_gone_on_from(tmp_path: Path) -> None:
