@@ -37,10 +37,6 @@ def main(arguments: argparse.Namespace) -> None:
     raw = params.read()
     study = grid.study(raw, arguments.study)
     rows = predictions.entries(grid.arms(study), study.factors, grid.baselines(study), study.seeds)
-    if arguments.without:
-        rows = [row for row in rows if row.name not in arguments.without]
-        kept = [name for name in study.baselines if name not in arguments.without]
-        study = study.model_copy(update={"reference": None, "baselines": kept})
     expected = predictions.expected_files(arguments.out, rows)
     predictions.refuse_missing(expected)
     left_over = predictions.orphans(arguments.out, expected)
@@ -74,7 +70,6 @@ def main(arguments: argparse.Namespace) -> None:
         template = grid.text(raw, arguments.study).template
         assert isinstance(template, schema.InstructionTemplate), "instructions have two templates"
         made_of["templates"] = {name: text.prompt_hash(one) for name, one in template.model_dump().items()}
-    content |= {"left_out": arguments.without} if arguments.without else {}
     files.write_json(arguments.out / "comparison.json", {**content, "made_of": made_of, "orphans": left_over})
     files.write_json(arguments.out / "cost.json", cost)
     files.write_text(arguments.out / "cost.csv", plot_tables.against_cost(content["entries"], cost["entries"]))
@@ -88,7 +83,6 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, required=True, help="the study's folder of the report, which also holds what is read")
     parser.add_argument("--data", type=Path, help="the folder of its data set (default: data/<dataset>)")
     parser.add_argument("--bases", type=Path, default=Path("models/base"), help="the folder of the base models")
-    parser.add_argument("--without", nargs="+", default=[], metavar="NAME", help="arms and baselines to leave out, since they failed")
     arguments = parser.parse_args()
     written = ("metrics.json", "comparison.json", "cost.json", "cost.csv", "curves", "usage", "confusion", "calibration", "answers.json")
     stage.run(main, arguments, outs=[arguments.out / name for name in written])

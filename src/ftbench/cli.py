@@ -52,7 +52,7 @@ def _repro(arguments: argparse.Namespace) -> None:
     from ftbench import scheduling
 
     checks.everything(params.read(), Path())
-    code = scheduling.repro(arguments.jobs, allow_missing=arguments.allow_missing, keep_going=arguments.keep_going)
+    code = scheduling.repro(arguments.jobs, allow_missing=arguments.allow_missing)
     if code:
         raise SystemExit(code)
 
@@ -167,7 +167,6 @@ def parser() -> argparse.ArgumentParser:
     repro.add_argument(
         "--allow-missing", action="store_true", help="what is not here counts as dvc.lock has it, and nothing runs only to make it"
     )
-    repro.add_argument("--keep-going", action="store_true", help="a stage that fails holds back no more than what follows from it")
     repro.set_defaults(run=_repro)
     predict = commands.add_parser(
         "predict",
@@ -242,6 +241,9 @@ def main(words: Sequence[str] | None = None) -> None:
     except UserError as error:
         print(f"ftbench {arguments.command}: to mend:\n{error}", file=sys.stderr)
         raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print(f"\nftbench {arguments.command}: interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
     except OSError as error:
         print(f"ftbench {arguments.command}: {error}", file=sys.stderr)
         raise SystemExit(1) from None

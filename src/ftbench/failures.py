@@ -1,33 +1,23 @@
-"""What is said and kept of a stage that failed: the end of what it printed, and where memory ran out, what was predicted and what helps.
-
-With `ftbench repro --keep-going` what could be made is put together in a report of its own, which names what failed.
-"""
+"""What is said and kept of a stage that failed: the end of what it printed, and where memory ran out, what was predicted and what helps."""
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ftbench import files, grid, params, tables
+from ftbench import files, grid, params
 from ftbench.errors import UserError
 from ftbench.tables import gigabytes, inert
 
 FAILURES = Path(".ftbench/failures")
-PARTIAL = Path(".ftbench/partial")
-REPORTS = Path("reports")
-ACCOUNTING = REPORTS / "accounting.json"
+ACCOUNTING = Path("reports/accounting.json")
 SHOWN_LINES = 60  # of what it printed
 KILLED = 128 + 9  # by a signal that no process sees coming
 OUT_OF_MEMORY = re.compile(r"OutOfMemoryError|MemoryError|out of memory|(?:can't|cannot) allocate memory", re.IGNORECASE)
 OF_AN_ARM = re.compile(r"(train|evaluate)_(\w+)@(.+)-(\d+)")
-OF_A_BASELINE = re.compile(r"baseline_(\w+?)(_three_shot)?@(.+)")
 HELP = (
     "per_device_train_batch_size (half of it, with twice the gradient_accumulation_steps, gives the same updates)",
     "gradient_checkpointing: true",
@@ -87,57 +77,3 @@ def _advice(stage: str, record: Mapping[str, Any]) -> str:
     helps = HELP if stage.startswith("train_") else HELP_EVALUATING
     lines = [f"{name}: out of memory", f"  found:     {record['said']}", f"  predicted: {expected}"]
     return "\n".join([*lines, f"  change:    {'; or '.join(helps)}"])
-
-
-# ---- The report of what did not fail ----------------------------------------------------------------------------------------------
-
-
-def left_out(stages: Iterable[str]) -> dict[str, list[str]]:
-    """{study: its arms and baselines that have no results, since a stage of theirs failed or waits for one that did}."""
-    found: dict[str, dict[str, None]] = {}
-    for stage in stages:
-        if arm := OF_AN_ARM.fullmatch(stage):
-            found.setdefault(arm[2], {})[arm[3]] = None
-        elif baseline := OF_A_BASELINE.fullmatch(stage):
-            found.setdefault(baseline[1], {})[baseline[3] + (baseline[2] or "")] = None
-    return {study: list(names) for study, names in found.items()}
-
-
-def partial_report(failed: Mapping[str, int], waiting: Iterable[str]) -> str:
-    """Write a report of all that has results to a folder of its own, and say where it is; what failed stands in it by name.
-
-    A study of which an arm failed is compared without that arm. What cannot be compared is among what did not run.
-    """
-    shutil.rmtree(PARTIAL, ignore_errors=True)
-    blocked = [*failed, *waiting]
-    without = left_out(blocked)
-    for folder in sorted(path for path in REPORTS.iterdir() if path.is_dir()):
-        compared = f"compare@{folder.name}" not in blocked and f"compare_{folder.name}" not in blocked
-        if not compared and not without.get(folder.name):
-            continue
-        shutil.copytree(folder, PARTIAL / folder.name, ignore=shutil.ignore_patterns("figures", "README.md"))
-        if not compared and not _compared_without(folder.name, without[folder.name]):
-            shutil.rmtree(PARTIAL / folder.name)
-    for name in ("accounting.json", "coverage.json"):
-        if (REPORTS / name).exists():
-            shutil.copy(REPORTS / name, PARTIAL / name)
-    records = {stage: files.read_json(FAILURES / f"{stage}.json") for stage in failed if (FAILURES / f"{stage}.json").exists()}
-    page = PARTIAL / "README.md"
-    if not _run("stages/report.py"):
-        return f"\nno report of the rest could be written; {FAILURES}/ says what failed"
-    rows = [[stage, record["said"]] for stage, record in records.items()]
-    first = [tables.Heading("What failed", 1), tables.Table("Stages that failed, and what they said.", ["stage", "what it said"], rows)]
-    files.write_text(page, tables.markdown(first) + "\n" + page.read_text(encoding="utf-8"))
-    return f"\na report of what did not fail, with what did by name: {page}"
-
-
-def _compared_without(study: str, names: list[str]) -> bool:
-    # an arm at least has to be left
-    done = _run("stages/compare.py", "--study", study, "--without", *names)
-    return done and bool(files.read_json(PARTIAL / study / "comparison.json")["ranked"])
-
-
-def _run(script: str, *words: str) -> bool:
-    out = PARTIAL / words[1] if words else PARTIAL
-    command = [sys.executable, script, "--out", str(out), *words]
-    return subprocess.run(command, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode == 0

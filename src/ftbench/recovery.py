@@ -92,7 +92,7 @@ def broken_objects(stage: Any) -> list[Path]:
     """
     found = []
     for out in stage.outs:
-        if not out.use_cache or not out.hash_info:
+        if not out.use_cache or not out.hash_info or out.hash_info.name != "md5":
             continue
         object_of = stage.repo.cache.local.oid_to_path
         names = [out.hash_info.value]
@@ -105,6 +105,20 @@ def broken_objects(stage: Any) -> list[Path]:
         paths = {name: Path(object_of(name)) for name in names}
         found += [path for name, path in paths.items() if path.exists() and _md5(path) != name.removesuffix(".dir")]
     return found
+
+
+def reproduce(stage: Any, allow_missing: bool) -> tuple[bool, bool]:
+    """Bring a stage up to date as DVC does.
+
+    Returns whether anything was done, and whether the stage ran since the cache held a broken object of what was restored or written.
+    """
+    done = bool(stage.reproduce(allow_missing=allow_missing))
+    broken = broken_objects(stage) if done else []
+    if broken:
+        print("not what their names in the cache say, and removed, so that the stage runs anew:", *broken, flush=True)
+        remove(broken)
+        stage.reproduce(force=True, allow_missing=allow_missing)
+    return done, bool(broken)
 
 
 def _md5(path: Path) -> str:

@@ -57,26 +57,16 @@ class Worker:
     started: float
 
 
-def repro(jobs: int, tell: Callable[[str], None] = TELL, allow_missing: bool = False, keep_going: bool = False) -> int:
+def repro(jobs: int, tell: Callable[[str], None] = TELL, allow_missing: bool = False) -> int:
     """Run every stage that is out of date and what follows from it, `jobs` at once. Returns the exit code.
 
-    With `allow_missing` a file that is not here counts as dvc.lock has it, so that no stage runs only to make it; with `keep_going` a
-    failed stage holds back no more than what follows from it.
+    With `allow_missing` a file that is not here counts as dvc.lock has it, so that no stage runs only to make it.
     0: all is up to date; 1: a stage failed for the machine's faults, or DVC refused; 2: for a user's mistake; 130: interrupted.
     """
-    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])  # stages say `python`
-    try:
-        with terminated_is_interrupted():
-            return _repro(jobs, tell, allow_missing, keep_going)
-    except KeyboardInterrupt:
-        tell("interrupted")
-        return INTERRUPTED
-
-
-def _repro(jobs: int, tell: Callable[[str], None], allow_missing: bool, keep_going: bool) -> int:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])  # stages say `python`
     dvc_files.parse_params_once()
     preload.replace_shell()
     try:
@@ -88,7 +78,7 @@ def _repro(jobs: int, tell: Callable[[str], None], allow_missing: bool, keep_goi
                 tell("nothing to do: every stage is up to date")
                 return 0
             order = [stage.addressing for stage in repo.index.stages]
-            code = _run(plan, jobs, order, tell, keep_going)
+            code = _run(plan, jobs, order, tell)
         if code:
             return code
         repo = Repo()  # looks anew at everything, dvc.lock included
@@ -120,47 +110,45 @@ def outdated(repo: Any, allow_missing: bool = False) -> Plan:
     )
 
 
-def _run(plan: Plan, jobs: int, order: list[str], tell: Callable[[str], None], keep_going: bool) -> int:
+def _run(plan: Plan, jobs: int, order: list[str], tell: Callable[[str], None]) -> int:
     running: dict[str, Worker] = {}
     failed: dict[str, int] = {}
     preloaded = False
     lock_file, written = dvc_files.LockFile(order), time.monotonic()
     LOGS.mkdir(parents=True, exist_ok=True)
     tell(f"{len(plan.stages)} stages to bring up to date, {jobs} at once; what each prints is in {LOGS}/")
-    try:
-        while True:
-            free = [name for name in plan.ready(running) if name not in failed] if keep_going or not failed else []
-            for name in free[: jobs - len(running)]:
-                running[name] = _start(plan.stages[name], plan.allow_missing)
-            if not running:
-                break
-            if not preloaded and len(plan.stages) > FEW * jobs:
-                preload.imports()  # while the first stages run
-                preloaded = True
-            for name in _answered(running):
-                worker = running.pop(name)
-                how, entry, code = _answer(worker)
-                if code:
-                    failed[name] = code
-                    tell(f"{name} failed; {len(running)} others are still {'at work' if keep_going else 'finishing'}")
-                    continue
-                plan.done.add(name)
-                failures.forget(name)
-                lock_file.waiting |= entry
-                tell(f"[{len(plan.done)}/{len(plan.stages)}] {name}: {how}, {time.monotonic() - worker.started:.1f} s")
-            if time.monotonic() - written > WRITE_EVERY:
-                lock_file.write()
-                written = time.monotonic()
-    except KeyboardInterrupt:
-        tell("interrupted: what was finished is kept, the next run goes on from there")
-        return INTERRUPTED
-    finally:
-        _stop(running.values())
-        lock_file.write()
+    with terminated_is_interrupted():
+        try:
+            while True:
+                for name in [] if failed else plan.ready(running)[: jobs - len(running)]:
+                    running[name] = _start(plan.stages[name], plan.allow_missing)
+                if not running:
+                    break
+                if not preloaded and len(plan.stages) > FEW * jobs:
+                    preload.imports()  # while the first stages run
+                    preloaded = True
+                for name in _answered(running):
+                    worker = running.pop(name)
+                    how, entry, code = _answer(worker)
+                    if code:
+                        failed[name] = code
+                        tell(f"{name} failed; {len(running)} others are still finishing")
+                        continue
+                    plan.done.add(name)
+                    failures.forget(name)
+                    lock_file.waiting |= entry
+                    tell(f"[{len(plan.done)}/{len(plan.stages)}] {name}: {how}, {time.monotonic() - worker.started:.1f} s")
+                if time.monotonic() - written > WRITE_EVERY:
+                    lock_file.write()
+                    written = time.monotonic()
+        except KeyboardInterrupt:
+            _stop(running.values())
+            tell("interrupted: what was finished is kept, the next run goes on from there")
+            return INTERRUPTED
+        finally:
+            lock_file.write()
     for name, code in failed.items():
         tell(failures.told(name, code, log_of(name)))
-    if failed and keep_going:
-        tell(failures.partial_report(failed, [name for name in plan.stages if name not in plan.done and name not in failed]))
     return 2 if failed and all(code == 2 for code in failed.values()) else 1 if failed else 0
 
 
@@ -179,8 +167,8 @@ def _start(stage: Any, allow_missing: bool) -> Worker:
 
 
 def _work(parent: int, stage: Any, allow_missing: bool, answer: Any) -> None:
-    # in the worker: a session of its own, so that Ctrl-C reaches the stage once, through the parent
     preload.end_with(parent)
+    # in the worker: a session of its own, so that Ctrl-C reaches the stage once, through the parent
     os.setsid()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -191,16 +179,11 @@ def _work(parent: int, stage: Any, allow_missing: bool, answer: Any) -> None:
     logging.getLogger("dvc").setLevel(logging.INFO)  # says what ran and what came from the cache
     stage.repo.lock = _held()
     try:
-        ran = stage.reproduce(allow_missing=allow_missing)
-        broken = recovery.broken_objects(stage) if ran else []
-        if broken:
-            print("in the cache, not what their names say, and removed; the stage runs anew:", *broken, flush=True)
-            recovery.remove(broken)
-            stage.reproduce(force=True, allow_missing=allow_missing)
+        ran, anew = recovery.reproduce(stage, allow_missing)
         from dvc.stage.serialize import to_lockfile
 
         entry = to_lockfile(stage) if ran else {}
-        restored = ran and not broken and b"is cached - skipping run" in log.read_bytes()
+        restored = ran and not anew and b"is cached - skipping run" in log.read_bytes()
         answer.send(("restored" if restored else "ran" if ran else "unchanged", entry, 0))
     except BaseException as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)

@@ -86,7 +86,7 @@ def train(
         "resumed": checkpoint is not None,
         "parameters": models.count_parameters(model),
         "num_4bit_layers": models.num_4bit_layers(model),
-        "moved": None if before is None else _moved(before, _trained(model) or {}),
+        "moved": _moved(before, _trained(model)),
     }
     return Run(curve(trainer.state.log_history), cost)
 
@@ -226,8 +226,10 @@ def _trained(model: Any) -> dict[str, torch.Tensor] | None:
     return {name: parameter.detach().to("cpu", torch.float32, copy=True) for name, parameter in trained.items()}
 
 
-def _moved(before: Mapping[str, torch.Tensor], after: Mapping[str, torch.Tensor]) -> float:
-    """The distance between weights, relative to the length of those before."""
+def _moved(before: Mapping[str, torch.Tensor] | None, after: Mapping[str, torch.Tensor] | None) -> float | None:
+    """The distance between weights, relative to the length of those before; None where they were not copied."""
+    if before is None or after is None:
+        return None
     distance = sum(float((after[name] - weights).square().sum()) for name, weights in before.items())
     return math.sqrt(distance / (sum(float(weights.square().sum()) for weights in before.values()) or 1.0))
 

@@ -433,19 +433,6 @@ def test_what_looks_wrong_in_a_training_is_flagged(compared, root):
     ] == [(1, "no_effect")]
 
 
-def test_an_arm_that_failed_can_be_left_out_and_is_named(root):
-    command = [sys.executable, REPOSITORY / "stages/compare.py", "--study", "snli", "--out", "reports/snli"]
-    for path in (root / "reports/snli").glob("*/qkv-nf4-*"):
-        path.unlink()
-    done = subprocess.run([*command, "--without", "qkv-nf4", "majority"], cwd=root, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    comparison = read(root, "comparison.json")
-    assert comparison["left_out"] == ["qkv-nf4", "majority"]
-    assert comparison["ranked"] == ["qkv-unquantised"]
-    assert comparison["reference"] is None
-    assert "majority" not in read(root, "metrics.json")
-
-
 def test_a_score_edited_by_hand_is_found_out(root):
     path = root / "reports/snli/scores/qkv-nf4-2.json"
     content = json.loads(path.read_text(encoding="utf-8"))

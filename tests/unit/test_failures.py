@@ -1,4 +1,4 @@
-"""What is said of a stage that failed: out of memory with what was predicted, and a partial report's left-out arms."""
+"""What is said of a stage that failed: out of memory with what was predicted."""
 
 from __future__ import annotations
 
@@ -72,13 +72,3 @@ def test_another_failure_is_told_without_a_word_of_memory(root: Path) -> None:
 
 def test_a_stage_that_left_no_log_is_told_of_all_the_same(root: Path) -> None:
     assert "train_snli@qkv-nf4-0 failed" in failures.told("train_snli@qkv-nf4-0", 1, Path("nowhere"))
-
-
-def test_a_partial_report_leaves_out_the_arms_and_baselines_of_what_did_not_run() -> None:
-    stages = ["train_multinli_llm@study_layer-last_token-1", "evaluate_multinli_llm@study_layer-last_token-1", "baseline_snli@zero_shot"]
-    stages += ["baseline_alpaca_three_shot@bloom_3b", "compare@snli", "report"]
-    assert failures.left_out(stages) == {
-        "multinli_llm": ["study_layer-last_token"],
-        "snli": ["zero_shot"],
-        "alpaca": ["bloom_3b_three_shot"],
-    }

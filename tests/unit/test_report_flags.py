@@ -1,4 +1,4 @@
-"""A study page names arms whose training looks wrong, and those that are left out because they failed."""
+"""A study page names arms whose training looks wrong."""
 
 from __future__ import annotations
 
@@ -33,9 +33,3 @@ def test_a_flagged_arm_stands_with_its_seed_and_what_was_seen() -> None:
 def test_a_flags_words_are_escaped() -> None:
     shown = page(study(flags={"a": [{"seed": 0, "flag": "one_class", "says": "<script>|x"}]}))
     assert "<script>" not in shown
-
-
-def test_an_arm_that_failed_is_named() -> None:
-    shown = page(study(left_out=["lora-own", "zero_shot"]))
-    assert "Not among the results, because a stage failed: lora-own, zero_shot." in shown
-    assert "## Flags" not in shown
