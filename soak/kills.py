@@ -31,6 +31,8 @@ SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT")
 TARGETS = ("everything", "scheduler", "stage")
 KINDS = ("prepare", "checkpoint", "train", "evaluate", "baseline", "compare", "account", "report")
 SOONEST, LATEST = 0.0, 2.5  # seconds after a stage has started
+AFTER_A_CHECKPOINT = 0.7  # the share of the kills of a training that come while it writes checkpoints
+CHECKPOINTING = 0.4  # seconds that it does so at least
 KEY = "kills"
 
 
@@ -81,7 +83,12 @@ def disturb(process: subprocess.Popen[str], folder: Path, rng: random.Random, wa
     else:
         return  # it ended before anything wanted was at work
     stage = rng.choice(found)
-    time.sleep(rng.uniform(SOONEST, LATEST) * rng.random())  # mostly soon: many stages are short
+    if kind_of(stage) == "train" and rng.random() < AFTER_A_CHECKPOINT:
+        while stage in stages_at_work(scheduler, folder) and not list(folder.glob(".ftbench/scratch/*/checkpoint-*")):
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, CHECKPOINTING))
+    else:
+        time.sleep(rng.uniform(SOONEST, LATEST) * rng.random())  # mostly soon: many stages are short
     if process.poll() is not None:
         return
     try:

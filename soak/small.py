@@ -33,7 +33,7 @@ OF_BOTH = (
     "reports/*/figures/*",
     "reports/figures/*",
 )
-STEPS = 4  # of a training
+STEPS = 12  # of a training
 
 
 def settings(studies: Sequence[str]) -> dict[str, Any]:
