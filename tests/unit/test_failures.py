@@ -7,7 +7,7 @@ from pathlib import Path
 import fabricated
 import pytest
 
-from ftbench import failures, files
+from ftbench import cli, failures, files
 
 
 @pytest.fixture
@@ -72,3 +72,16 @@ def test_another_failure_is_told_without_a_word_of_memory(root: Path) -> None:
 
 def test_a_stage_that_left_no_log_is_told_of_all_the_same(root: Path) -> None:
     assert "train_snli@qkv-nf4-0 failed" in failures.told("train_snli@qkv-nf4-0", 1, Path("nowhere"))
+
+
+def test_ctrl_c_before_anything_runs_is_one_line_and_not_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.params, "read", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["check"])
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "\nftbench check: interrupted\n"
