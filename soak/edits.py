@@ -137,6 +137,11 @@ def sources(folder: Path, target: Path) -> Path:
     return target
 
 
+def _back(folder: Path, earlier: Path) -> str:
+    sources(earlier, folder)
+    return f"back to {earlier.name}"
+
+
 def from_scratch(folder: Path, target: Path) -> dict[str, str]:
     """The results of a copy of a project's sources, made with an empty cache."""
     sources(folder, target)
@@ -181,7 +186,7 @@ def main() -> None:
             chosen = [rng.choice(fresh), *([rng.choice(list(EDITS))] if rng.random() < 0.4 else [])]
             said = []
             for kind in chosen:
-                said.append(sources(rng.choice(earlier), folder).name if kind == BACK else EDITS[kind](folder, rng))
+                said.append(_back(folder, rng.choice(earlier)) if kind == BACK else EDITS[kind](folder, rng))
                 done[kind] += 1
             print(f"{rounds + 1}: {'; '.join(said)}", flush=True)
             small.repro(folder)
