@@ -21,6 +21,7 @@ import psutil
 from ftbench import dvc_files, files
 
 SCRATCH = Path(".ftbench/scratch")  # where `training` keeps its checkpoints
+SETTLING = 0.5  # seconds
 FORGOTTEN = 7 * 86400.0  # seconds
 OURS = r"\.{name}\.[a-z0-9_]{{8}}"  # as tempfile names what `files` writes
 DVCS = r"({name})?\.[A-Za-z0-9_-]{{22}}\.tmp"
@@ -78,11 +79,53 @@ def forgotten(scratch: Path, seconds: float = FORGOTTEN) -> list[Path]:
     return sorted(path for path in scratch.glob("*") if time.time() - path.stat().st_mtime > seconds)
 
 
-def clear(repo: Any) -> None:
-    """Put right what killed runs have left in a DVC repository, whose lock the caller holds."""
+def clear(repo: Any) -> list[str]:
+    """Put right what killed runs have left in a DVC repository, whose lock the caller holds, and take away what no stage makes any more.
+
+    Returns the outputs of stages that are gone which were taken away: DVC's cache keeps them.
+    """
+    root = Path(repo.root_dir)
     outs = [Path(out.fs_path) for stage in repo.index.stages for out in stage.outs]
-    if not mend_paths_in_use(Path(repo.tmp_dir)):  # or another DVC may be writing
-        remove([*unfinished([*outs, Path(repo.root_dir) / dvc_files.LOCK_FILE]), *forgotten(SCRATCH)])
+    if mend_paths_in_use(Path(repo.tmp_dir)):  # another DVC may be writing
+        return []
+    gone = ownerless(repo, outs)
+    remove([*unfinished([*outs, root / dvc_files.LOCK_FILE]), *forgotten(SCRATCH), *gone])
+    return [str(path.relative_to(root)) for path in gone]
+
+
+def ownerless(repo: Any, outs: Iterable[Path]) -> list[Path]:
+    """Outputs that dvc.lock has of stages that are gone, as long as the cache holds just these bytes.
+
+    Left where they are they would be hashed with the folders that a comparison reads, and a run from scratch does not have them.
+    """
+    from dvc.utils.serialize import load_yaml
+
+    root, lock = Path(repo.root_dir), Path(repo.root_dir) / dvc_files.LOCK_FILE
+    stages = {stage.addressing for stage in repo.index.stages}
+    contents = load_yaml(str(lock)).get("stages", {}) if lock.exists() else {}
+    entries = [out for name, stage in contents.items() if name not in stages for out in stage.get("outs", [])]
+    owned = {path.resolve() for path in outs}
+    found = []
+    for entry in entries:
+        path = (root / entry["path"]).resolve()
+        related = any(path == own or path in own.parents or own in path.parents for own in owned)
+        if not related and path.is_relative_to(root.resolve()) and path.exists() and _is_kept(repo, path, str(entry.get("md5", ""))):
+            found.append(path)
+    return found
+
+
+def _is_kept(repo: Any, path: Path, name: str) -> bool:
+    # whether the cache holds an output as it is here
+    def there(one: str) -> Path:
+        return Path(repo.cache.local.oid_to_path(one))
+
+    if not name or not there(name).exists():
+        return False
+    if not name.endswith(".dir"):
+        return path.is_file() and _md5(path) == name
+    wanted = {entry["relpath"]: entry["md5"] for entry in json.loads(there(name).read_bytes())}
+    files_here = {one.relative_to(path).as_posix(): _md5(one) for one in path.rglob("*") if one.is_file()} if path.is_dir() else {}
+    return files_here == wanted and all(there(one).exists() for one in wanted.values())
 
 
 def broken_objects(stage: Any) -> list[Path]:
@@ -103,7 +146,7 @@ def broken_objects(stage: Any) -> list[Path]:
                 found.append(Path(object_of(names[0])))
                 continue
         paths = {name: Path(object_of(name)) for name in names}
-        found += [path for name, path in paths.items() if path.exists() and _md5(path) != name.removesuffix(".dir")]
+        found += [path for name, path in paths.items() if path.exists() and _differs(path, name.removesuffix(".dir"))]
     return found
 
 
@@ -119,6 +162,13 @@ def reproduce(stage: Any, allow_missing: bool) -> tuple[bool, bool]:
         remove(broken)
         stage.reproduce(force=True, allow_missing=allow_missing)
     return done, bool(broken)
+
+
+def _differs(path: Path, md5: str) -> bool:
+    if _md5(path) == md5:
+        return False
+    time.sleep(SETTLING)  # another stage may be putting the same object there
+    return path.exists() and _md5(path) != md5
 
 
 def _md5(path: Path) -> str:

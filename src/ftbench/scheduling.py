@@ -72,7 +72,8 @@ def repro(jobs: int, tell: Callable[[str], None] = TELL, allow_missing: bool = F
     try:
         repo = Repo()
         with repo.lock:
-            recovery.clear(repo)
+            for path in recovery.clear(repo):
+                tell(f"{path}: of a stage that is gone, and taken away; DVC's cache keeps it")
             plan = outdated(repo, allow_missing)
             if not plan.stages:
                 tell("nothing to do: every stage is up to date")

@@ -163,6 +163,37 @@ def test_what_was_cut_off_in_the_cache_is_made_anew_and_not_restored(repo, out):
     assert "nothing to do" in repro()
 
 
+def test_what_a_stage_that_is_gone_has_left_is_taken_away_and_comes_back_with_it(repo):
+    made = "mkdir -p all && echo 1 > all/{0}.txt"
+    one, other = ({"cmd": made.format(name), "outs": [f"all/{name}.txt"]} for name in ("one", "other"))
+    folder = {"cmd": "mkdir folder && echo 2 > folder/a", "outs": ["folder"]}
+    reader = {"cmd": "ls all > reader.txt", "deps": ["all"]}
+    pipeline(one=one, other=other, folder=folder, reader=reader)
+    repro(jobs=1)
+    repro(jobs=1)  # DVC cannot know that the reader reads what the others make
+    Path("all/mine.txt").write_text("of no stage")
+    pipeline(one=one, reader=reader)
+    told = repro()
+    assert "all/other.txt: of a stage that is gone" in told
+    assert "folder: of a stage that is gone" in told
+    assert sorted(path.name for path in Path("all").iterdir()) == [".gitignore", "mine.txt", "one.txt"]
+    assert not Path("folder").exists()
+    pipeline(one=one, other=other, folder=folder, reader=reader)
+    told = repro(jobs=1)
+    assert ("other", "restored") in ended(told)
+    assert Path("folder/a").read_text() == "2\n"
+
+
+def test_what_was_edited_since_a_stage_that_is_gone_made_it_stays(repo):
+    pipeline(one={"cmd": "echo 1 > one.txt"}, other={"cmd": "echo 2 > other.txt"})
+    repro()
+    Path("other.txt").unlink()
+    Path("other.txt").write_text("edited")
+    pipeline(one={"cmd": "echo 1 > one.txt"})
+    assert "gone" not in repro()
+    assert Path("other.txt").read_text() == "edited"
+
+
 def test_an_output_that_was_edited_or_cut_off_is_made_or_restored_again(repo):
     pipeline(one={"cmd": "cat params.yaml > one.txt", "params": ["rate"]})
     Path("params.yaml").write_text("rate: 1\n")
