@@ -114,6 +114,7 @@ def _cache(folder: Path, rng: random.Random) -> str:
     content = path.read_bytes()
     path.chmod(0o644)
     path.write_bytes(content[: len(content) // 2])
+    path.chmod(rng.choice([0o644, 0o444]))  # DVC believes what nobody may write
     return f"an object of the cache cut off ({path.parent.name}{path.name[:6]})"
 
 
