@@ -185,7 +185,7 @@ def hardships(place: Path, studies: Sequence[str], expected: dict[str, str]) -> 
     for name, (arrange, clear, options, words) in HARDSHIPS.items():
         arrange(folder)
         try:
-            told = _run(folder, options, words, FULL if name == "full_disk" else None)
+            told = _run(folder, options, words)
         finally:
             clear(folder)
         found[name] = told
@@ -196,14 +196,8 @@ def hardships(place: Path, studies: Sequence[str], expected: dict[str, str]) -> 
     return found
 
 
-def _run(folder: Path, options: Sequence[str], words: Sequence[str], largest: int | None) -> str:
-    def limited() -> None:
-        import resource
-
-        if largest is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
-
-    process = small.start(folder, "--jobs", "2", *options, preexec_fn=limited)
+def _run(folder: Path, options: Sequence[str], words: Sequence[str]) -> str:
+    process = small.start(folder, "--jobs", "2", *options)
     told, _ = process.communicate(timeout=300)
     if process.returncode != 1:
         return f"exit code {process.returncode}: {told[-2000:]}"
@@ -211,7 +205,22 @@ def _run(folder: Path, options: Sequence[str], words: Sequence[str], largest: in
     return f"does not say {missing}: {told[-2000:]}" if missing else "mended"
 
 
-FULL = 200_000  # bytes: a file that grows beyond them is refused, as on a disk that is full
+WELL = 'FAILURES = Path(".ftbench/failures")\n'
+FULL = f"""{WELL}
+import resource
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))  # a file that grows beyond is refused, as on a disk that is full
+"""
+
+
+def _fill(folder: Path) -> None:
+    _replace(folder / "src/ftbench/stage.py", WELL, FULL)
+
+
+def _empty(folder: Path) -> None:
+    _replace(folder / "src/ftbench/stage.py", FULL, WELL)
+
+
 BLOCKED = "reports/snli/scores"
 
 
@@ -249,7 +258,7 @@ def _replace(path: Path, old: str, new: str) -> None:
 
 # what makes it hard, what ends that, the options of the run, and what has to be said
 HARDSHIPS: dict[str, tuple[Any, Any, Sequence[str], Sequence[str]]] = {
-    "full_disk": (lambda folder: None, lambda folder: None, [], ["File too large"]),
+    "full_disk": (_fill, _empty, [], ["File too large"]),
     "out_of_memory": (
         _exhaust,
         _relieve,

@@ -14,6 +14,7 @@ import multiprocessing.connection
 import os
 import re
 import signal
+import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -87,6 +88,9 @@ def repro(jobs: int, tell: Callable[[str], None] = TELL, allow_missing: bool = F
             left = list(outdated(repo, allow_missing).stages)
     except DvcException as error:
         tell(f"DVC: {error}")
+        return 1
+    except sqlite3.Error as error:
+        tell(f"DVC cannot write its notes: {error}. Is the disk full?")
         return 1
     if left:
         tell(f"out of date again after the run, because something changed meanwhile: {', '.join(left)}")
