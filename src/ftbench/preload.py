@@ -22,14 +22,20 @@ GPU_DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 FOR_A_SHELL = set("|&;<>()$`\\\"'*?[]#~!{}\n")
 FORK = multiprocessing.get_context("fork")
 PARENT_DEATH_SIGNAL = 1  # prctl's name for it
+importing = False  # in the midst of it
 
 
 def imports() -> None:
     """Import what most stages need; not beside a GPU, since a driver that an import has woken does not survive a fork."""
     if any(map(os.path.exists, GPU_DEVICES)):
         return
-    for name in MODULES:
-        importlib.import_module(name)
+    global importing
+    importing = True
+    try:
+        for name in MODULES:
+            importlib.import_module(name)
+    finally:
+        importing = False
 
 
 def replace_shell() -> None:

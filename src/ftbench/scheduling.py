@@ -122,7 +122,7 @@ def _run(plan: Plan, jobs: int, order: list[str], tell: Callable[[str], None]) -
     lock_file, written = dvc_files.LockFile(order), time.monotonic()
     LOGS.mkdir(parents=True, exist_ok=True)
     tell(f"{len(plan.stages)} stages to bring up to date, {jobs} at once; what each prints is in {LOGS}/")
-    with terminated_is_interrupted():
+    with terminated_is_interrupted() as came:
         try:
             while True:
                 for name in [] if failed else plan.ready(running)[: jobs - len(running)]:
@@ -132,6 +132,8 @@ def _run(plan: Plan, jobs: int, order: list[str], tell: Callable[[str], None]) -
                 if not preloaded and len(plan.stages) > FEW * jobs:
                     preload.imports()  # while the first stages run
                     preloaded = True
+                    if came:
+                        raise KeyboardInterrupt
                 for name in _answered(running):
                     worker = running.pop(name)
                     how, entry, code = _answer(worker)
@@ -224,16 +226,22 @@ def _stop(workers: Iterable[Worker]) -> None:
 
 
 @contextlib.contextmanager
-def terminated_is_interrupted() -> Iterator[None]:
-    """Ctrl-C and the signal that ends a process both raise KeyboardInterrupt in this block."""
+def terminated_is_interrupted() -> Iterator[list[int]]:
+    """Ctrl-C and the signal that ends a process both raise KeyboardInterrupt in this block; yields those that came.
+
+    Not in the midst of slow imports, where an exception may be lost: there who imports looks at what came.
+    """
+    came: list[int] = []
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        came.append(number)
+        if not preload.importing:
+            raise KeyboardInterrupt
 
     # both, since a shell that starts this in the background has it ignore Ctrl-C
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield came
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from ftbench import scheduling
+
 RUN = [sys.executable, "-c", "import sys; from ftbench import scheduling; sys.exit(scheduling.repro(int(sys.argv[1])))"]
 
 
@@ -270,6 +272,17 @@ def test_an_interruption_ends_the_running_stages_and_keeps_what_was_finished(rep
         os.kill(int(Path("pid").read_text()), 0)
     pipeline(done={"cmd": "echo 1 > done.txt"}, long={"cmd": "echo 1 > long.txt", "deps": ["done.txt"]})
     assert ended(repro()) == [("long", "ran")]
+
+
+def test_an_interruption_in_the_midst_of_imports_waits_for_their_end_and_is_not_lost(monkeypatch):
+    with scheduling.terminated_is_interrupted() as came:
+        monkeypatch.setattr(scheduling.preload, "importing", True)
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert came == [signal.SIGINT, signal.SIGTERM]
+        monkeypatch.setattr(scheduling.preload, "importing", False)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_another_dvc_at_work_is_said_and_not_disturbed(repo):
