@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 export HF_HUB_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 
-.PHONY: repro test check check-lock check-report lint report bench clean
+.PHONY: repro test check check-lock check-report lint report bench soak clean
 
 repro: $(STAMP)  ## rebuild every result that is out of date
 	$(BIN)/ftbench repro --jobs $(JOBS)
@@ -33,6 +33,10 @@ report: $(STAMP)  ## the report alone, from files in git
 
 bench: $(STAMP)  ## speed beside what people would use instead, on an idle machine
 	$(BIN)/python benchmarks/bench.py
+
+soak: $(STAMP)  ## pull the plug a hundred times and edit at random thirty times, on small projects
+	$(BIN)/python soak/kills.py --kills 100
+	$(BIN)/python soak/edits.py --rounds 30
 
 OLD := Python %d.%d is too old: this needs 3.11 or later, as in make PYTHON=python3.11 test
 

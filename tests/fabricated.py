@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ftbench import answers, evaluation, evaluation_nli, files, probes, repetition, scores, text
+from ftbench import answers, evaluation, evaluation_nli, files, matching, probes, repetition, scores, text
 
 PARAMS = """\
 scale: offline
@@ -205,8 +205,8 @@ def _answer(row: dict[str, Any], right: bool, nll: float) -> dict[str, Any]:
         "stopped": right,
         "repetition": repetition.repetition(said),
         "looping": repetition.looping(said),
-        "exact_match": answers.exact_match(said, row["output"]),
-        "token_f1": answers.token_f1(said, row["output"]),
+        "exact_match": matching.exact_match(said, row["output"]),
+        "token_f1": matching.token_f1(said, row["output"]),
         "seed": 0,
         "prompt_hash": text.prompt_hash(row["instruction"]),
     }

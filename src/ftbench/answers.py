@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,29 +10,13 @@ import numpy as np
 
 from ftbench import few_shot, files, scores, text
 from ftbench.few_shot import Examples
+from ftbench.matching import exact_match, token_f1
 from ftbench.questions import QUESTIONS as FIFTEEN
-from ftbench.repetition import looping, repetition, words
+from ftbench.repetition import looping, repetition
 from ftbench.schema import Evaluation, InstructionTemplate, Text
 
 HELD_OUT = "test"
 QUESTIONS = "questions"  # the split, in a predictions file, of the fifteen questions: they have no reference
-
-
-def exact_match(text: str, reference: str) -> bool:
-    """Whether an answer is its reference to the letter; only white space at the two ends and at the ends of lines does not count."""
-    return _trimmed(text) == _trimmed(reference)
-
-
-def token_f1(text: str, reference: str) -> float:
-    """The harmonic mean of the shares of words that an answer and its reference have in common, each as often as it occurs in both.
-
-    Both empty is 1. It rewards echoing a template: read exact match beside it.
-    """
-    said, wanted = Counter(words(text)), Counter(words(reference))
-    if not said and not wanted:
-        return 1.0
-    shared = sum((said & wanted).values())
-    return 2 * shared / (said.total() + wanted.total())
 
 
 def figures(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -134,7 +117,3 @@ def write(predictions: Path, scores_path: Path, found: Sequence[Mapping[str, Any
     held_out = [row for row in found if row["split"] == HELD_OUT]
     files.write_parquet(predictions, pa.Table.from_pylist([dict(row) for row in found], schema=pa.schema(columns)))
     files.write_json(scores_path, {HELD_OUT: {**figures(held_out), "num_truncated": num_truncated, "by_kind": by_kind(held_out)}})
-
-
-def _trimmed(text: str) -> str:
-    return "\n".join(line.rstrip() for line in text.strip().splitlines())

@@ -241,6 +241,9 @@ def main(words: Sequence[str] | None = None) -> None:
     except UserError as error:
         print(f"ftbench {arguments.command}: to mend:\n{error}", file=sys.stderr)
         raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print(f"\nftbench {arguments.command}: interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
     except OSError as error:
         print(f"ftbench {arguments.command}: {error}", file=sys.stderr)
         raise SystemExit(1) from None

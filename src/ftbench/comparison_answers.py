@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ftbench import answer_groups, cases, comparison, files, predictions, questions, rubrics, statistics
+from ftbench import answer_groups, cases, comparison, files, flags, matching, predictions, questions, rubrics, statistics
 from ftbench.comparison import Grid, Scored
+from ftbench.errors import Problem, UserError
 from ftbench.grid import with_examples
 from ftbench.predictions import Entry, Predictions
 
@@ -54,6 +55,7 @@ def compare(grid: Grid) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
             "exact_match": right.astype(np.float64),
             "token_f1": f1,
         }
+        _refuse_other_texts(grid, row, split, one)
         scored[row.name] = Scored(row, comparison.primary_scores(grid, by_metric), right, one.by_seed["text"])
         seeds = _answer_scores(grid, row, split, nll, tokens, num_bytes, right, f1)
         found = comparison.mean_scores(seeds, SCORES)
@@ -64,6 +66,7 @@ def compare(grid: Grid) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
     content = comparison.summary(grid, scored, split)
     content |= answer_groups.of({row.name: others_of(grid, row.name) for row in grid.rows if row.trained}, held_out)
     content["floors"] = {name: floor(one) for name, one in held_out.items()}
+    content["flags"] = _flags(grid, held_out)
     content["cases"] = _answer_cases(grid, scored, held_out)
     asked = {name: one[QUESTIONS] for name, one in read.items()}
     _add_questions_passed(metrics, asked)
@@ -78,6 +81,28 @@ def floor(one: Predictions) -> dict[str, Any]:
     """
     nll = one.by_seed["nll"][one.by_seed["exact_match"].astype(bool) & one.by_seed["stopped"].astype(bool)].astype(np.float64)
     return {"nll": float(np.percentile(nll, 5)) if len(nll) >= LEAST else None, "n": len(nll)}
+
+
+def _flags(grid: Grid, held_out: Mapping[str, Predictions]) -> dict[str, list[flags.Flag]]:
+    said, trained = {}, {}
+    for row in (row for row in grid.rows if row.trained):
+        name = comparison.base_of(grid, row.name)
+        texts = {one: (held_out[one].by_seed["text"], held_out[one].by_seed["nll"].astype(np.float64)) for one in (row.name, name) if one}
+        base = (name, texts[name][0][0], texts[name][1][0]) if name else None
+        said[row.name] = flags.of_answers(*texts[row.name], base, row.seeds)
+        pairs = zip(row.seeds, row.stems(), strict=True)
+        trained[row.name] = [flag for seed, stem in pairs for flag in flags.of_files(grid.report, stem, False, seed)]
+    return flags.merged(trained, said)
+
+
+def _refuse_other_texts(grid: Grid, row: Entry, split: str, one: Predictions) -> None:
+    """Raises UserError where a text does not have the score beside it: one of the two was changed by hand."""
+    for stem, texts, stated in zip(row.stems(), one.by_seed["text"], one.by_seed["exact_match"], strict=True):
+        again = [matching.exact_match(str(text), str(wanted)) for text, wanted in zip(texts, one.columns["reference"], strict=True)]
+        wrong = np.flatnonzero(np.array(again) != stated.astype(bool))
+        if len(wrong):
+            where, found = f"{grid.report}/predictions/{stem}.parquet: {split}.exact_match", f"{len(wrong)} rows, first row {wrong[0]}"
+            raise UserError(Problem(where, found, allowed="what the texts beside it give", mend="evaluate this arm again"))
 
 
 def _answer_scores(grid: Grid, row: Entry, split: str, *tables: NDArray[Any]) -> list[dict[str, Any]]:

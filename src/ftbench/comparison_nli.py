@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ftbench import calibration, cases, comparison, files, predictions, probes, statistics, traits
+from ftbench import calibration, cases, comparison, files, flags, predictions, probes, statistics, traits
 from ftbench.comparison import Grid, Scored
 from ftbench.errors import Problem, UserError
 from ftbench.predictions import Entry, Predictions
@@ -67,6 +68,7 @@ def compare(grid: Grid) -> tuple[dict[str, Any], dict[str, Any]]:
         "transfer": _transfer(elsewhere),
         "agreement": {name: cases.agreement(one.said, one.right) for name, one in scored.items()},
         "probes": _probes(common),
+        "flags": _flags(grid, {name: one[split] for name, one in read.items()}),
         "cases": _nli_cases(grid, scored, read[grid.rows[0].name][split].columns, split),
     }
     return metrics, content
@@ -136,6 +138,27 @@ def _probes(common: Mapping[str, Mapping[str, Predictions]]) -> dict[str, Any]:
     }
 
 
+def _flags(grid: Grid, read: Mapping[str, Predictions]) -> dict[str, list[flags.Flag]]:
+    tables = {name: _log_probabilities(one) for name, one in read.items()}
+    said, trained = {}, {}
+    for row in (row for row in grid.rows if row.trained):
+        name = comparison.base_of(grid, row.name)
+        base = (name, tables[name][0]) if name in tables else None
+        said[row.name] = flags.of_labels(read[row.name].by_seed["predicted"], tables[row.name], base, row.seeds)
+        pairs = zip(row.seeds, row.stems(), strict=True)
+        trained[row.name] = [flag for seed, stem in pairs for flag in flags.of_files(grid.report, stem, True, seed)]
+    return flags.merged(trained, said)
+
+
+def _refuse_unlikely(path: Path, split: str, said: NDArray[Any], log_probabilities: NDArray[Any]) -> None:
+    """Raises UserError where a prediction is not the likeliest label of its row, or probabilities do not add up to one."""
+    likeliest, sums = log_probabilities.argmax(axis=1), np.exp(log_probabilities.astype(np.float64)).sum(axis=1)
+    for what, wrong in (("the likeliest label", said != likeliest), ("probabilities that add up to 1", np.abs(sums - 1) > 1e-4)):
+        if wrong.any():
+            found = f"{int(wrong.sum())} rows, first row {int(np.flatnonzero(wrong)[0])} of the split"
+            raise UserError(Problem(f"{path}: {split}", found, allowed=what, mend="evaluate this arm again"))
+
+
 def _nli_scores(grid: Grid, row: Entry, read: Mapping[str, Predictions]) -> list[dict[str, Any]]:
     found = []
     for index, stem in enumerate(row.stems()):
@@ -145,6 +168,7 @@ def _nli_scores(grid: Grid, row: Entry, read: Mapping[str, Predictions]) -> list
             log_probabilities = np.stack([one.by_seed[name][index] for name in LOG_PROBABILITIES], axis=1)
             again = predictions.nli_scores(one.columns["gold"], one.by_seed["predicted"][index], log_probabilities)
             predictions.refuse_edited(path, split, scores, again)
+            _refuse_unlikely(grid.report / "predictions" / f"{stem}.parquet", split, one.by_seed["predicted"][index], log_probabilities)
         found.append(scores)
     return found
 

@@ -21,14 +21,21 @@ MODULES = ("ftbench.models", "ftbench.training", "peft", "bitsandbytes", "sklear
 GPU_DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 FOR_A_SHELL = set("|&;<>()$`\\\"'*?[]#~!{}\n")
 FORK = multiprocessing.get_context("fork")
+PARENT_DEATH_SIGNAL = 1  # prctl's name for it
+importing = False  # in the midst of it
 
 
 def imports() -> None:
     """Import what most stages need; not beside a GPU, since a driver that an import has woken does not survive a fork."""
     if any(map(os.path.exists, GPU_DEVICES)):
         return
-    for name in MODULES:
-        importlib.import_module(name)
+    global importing
+    importing = True
+    try:
+        for name in MODULES:
+            importlib.import_module(name)
+    finally:
+        importing = False
 
 
 def replace_shell() -> None:
@@ -57,7 +64,7 @@ def script_and_arguments(command: str) -> list[str] | None:
 
 def run_script(words: list[str], folder: str, environment: Mapping[str, str]) -> int:
     """Run a script with its arguments in a fork of this process, as `python` would in `folder`. Returns the exit code, as a shell does."""
-    process = FORK.Process(target=_as_main, args=(words, folder, dict(environment)))
+    process = FORK.Process(target=_as_main, args=(os.getpid(), words, folder, dict(environment)))
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the script's, which then cleans up
     try:
         process.start()
@@ -68,7 +75,22 @@ def run_script(words: list[str], folder: str, environment: Mapping[str, str]) ->
     return code if code >= 0 else 128 - code
 
 
-def _as_main(words: list[str], folder: str, environment: Mapping[str, str]) -> None:
+def end_with(parent: int) -> None:
+    """From here on this process is killed when its parent ends, however that ends: or it would go on writing beside the next run.
+
+    Only Linux can do so. Elsewhere DVC's lock, which a fork holds too, keeps the next run out until the last fork has ended.
+    """
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before the call
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _as_main(parent: int, words: list[str], folder: str, environment: Mapping[str, str]) -> None:
+    end_with(parent)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(folder)
     os.environ.clear()

@@ -17,6 +17,7 @@ from ftbench import (
     report_cases,
     report_coverage,
     report_effects,
+    report_flags,
     report_kinds,
     report_learning,
     report_numbers,
@@ -148,6 +149,7 @@ def page(study: Study, drawn: Mapping[str, Figure], elsewhere: Study | None, cla
     """Everything about a study but its title; `claims` as `ledger.claims` reads them."""
     blocks: list[Block] = [Quote(study.comparison["question"]), Paragraph(answer(study, elsewhere)), drawn["scores"]]
     blocks += [
+        *report_flags.flags(study),
         *report_numbers.results(study),
         *report_numbers.tests(study),
         *report_effects.effects(study),

@@ -14,6 +14,7 @@ import multiprocessing.connection
 import os
 import re
 import signal
+import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,11 +24,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from ftbench import dvc_files, preload
+from ftbench import dvc_files, failures, preload, recovery
 
 LOGS = Path(".ftbench/logs")
 WRITE_EVERY = 60  # seconds between two writes of dvc.lock; what a crash loses of it comes back from the run cache
-SHOWN_LINES = 60  # of a failed stage's output
 FEW = 3  # stages per job: for no more than these it is not worth importing anything beforehand
 PATIENCE = 10  # seconds that a stage has to clean up after Ctrl-C
 INTERRUPTED = 130
@@ -73,6 +73,8 @@ def repro(jobs: int, tell: Callable[[str], None] = TELL, allow_missing: bool = F
     try:
         repo = Repo()
         with repo.lock:
+            for path in recovery.clear(repo):
+                tell(f"{path}: of a stage that is gone, and taken away; DVC's cache keeps it")
             plan = outdated(repo, allow_missing)
             if not plan.stages:
                 tell("nothing to do: every stage is up to date")
@@ -86,6 +88,9 @@ def repro(jobs: int, tell: Callable[[str], None] = TELL, allow_missing: bool = F
             left = list(outdated(repo, allow_missing).stages)
     except DvcException as error:
         tell(f"DVC: {error}")
+        return 1
+    except sqlite3.Error as error:
+        tell(f"DVC cannot write its notes: {error}. Is the disk full?")
         return 1
     if left:
         tell(f"out of date again after the run, because something changed meanwhile: {', '.join(left)}")
@@ -117,7 +122,7 @@ def _run(plan: Plan, jobs: int, order: list[str], tell: Callable[[str], None]) -
     lock_file, written = dvc_files.LockFile(order), time.monotonic()
     LOGS.mkdir(parents=True, exist_ok=True)
     tell(f"{len(plan.stages)} stages to bring up to date, {jobs} at once; what each prints is in {LOGS}/")
-    with terminated_is_interrupted():
+    with terminated_is_interrupted() as came:
         try:
             while True:
                 for name in [] if failed else plan.ready(running)[: jobs - len(running)]:
@@ -127,6 +132,8 @@ def _run(plan: Plan, jobs: int, order: list[str], tell: Callable[[str], None]) -
                 if not preloaded and len(plan.stages) > FEW * jobs:
                     preload.imports()  # while the first stages run
                     preloaded = True
+                    if came:
+                        raise KeyboardInterrupt
                 for name in _answered(running):
                     worker = running.pop(name)
                     how, entry, code = _answer(worker)
@@ -135,6 +142,7 @@ def _run(plan: Plan, jobs: int, order: list[str], tell: Callable[[str], None]) -
                         tell(f"{name} failed; {len(running)} others are still finishing")
                         continue
                     plan.done.add(name)
+                    failures.forget(name)
                     lock_file.waiting |= entry
                     tell(f"[{len(plan.done)}/{len(plan.stages)}] {name}: {how}, {time.monotonic() - worker.started:.1f} s")
                 if time.monotonic() - written > WRITE_EVERY:
@@ -146,8 +154,8 @@ def _run(plan: Plan, jobs: int, order: list[str], tell: Callable[[str], None]) -
             return INTERRUPTED
         finally:
             lock_file.write()
-    for name in failed:
-        tell(f"\n{name} failed, exit code {failed[name]}. The end of {log_of(name)}:\n{_end_of(log_of(name))}")
+    for name, code in failed.items():
+        tell(failures.told(name, code, log_of(name)))
     return 2 if failed and all(code == 2 for code in failed.values()) else 1 if failed else 0
 
 
@@ -158,14 +166,15 @@ def log_of(name: str) -> Path:
 
 def _start(stage: Any, allow_missing: bool) -> Worker:
     ours, theirs = preload.FORK.Pipe(duplex=False)
-    process = preload.FORK.Process(target=_work, args=(stage, allow_missing, theirs), daemon=False)
+    process = preload.FORK.Process(target=_work, args=(os.getpid(), stage, allow_missing, theirs), daemon=False)
     sys.stdout.flush()
     process.start()
     theirs.close()
     return Worker(process, ours, time.monotonic())
 
 
-def _work(stage: Any, allow_missing: bool, answer: Any) -> None:
+def _work(parent: int, stage: Any, allow_missing: bool, answer: Any) -> None:
+    preload.end_with(parent)
     # in the worker: a session of its own, so that Ctrl-C reaches the stage once, through the parent
     os.setsid()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -177,11 +186,11 @@ def _work(stage: Any, allow_missing: bool, answer: Any) -> None:
     logging.getLogger("dvc").setLevel(logging.INFO)  # says what ran and what came from the cache
     stage.repo.lock = _held()
     try:
-        ran = stage.reproduce(allow_missing=allow_missing)
+        ran, anew = recovery.reproduce(stage, allow_missing)
         from dvc.stage.serialize import to_lockfile
 
         entry = to_lockfile(stage) if ran else {}
-        restored = ran and b"is cached - skipping run" in log.read_bytes()
+        restored = ran and not anew and b"is cached - skipping run" in log.read_bytes()
         answer.send(("restored" if restored else "ran" if ran else "unchanged", entry, 0))
     except BaseException as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
@@ -217,16 +226,22 @@ def _stop(workers: Iterable[Worker]) -> None:
 
 
 @contextlib.contextmanager
-def terminated_is_interrupted() -> Iterator[None]:
-    """Ctrl-C and the signal that ends a process both raise KeyboardInterrupt in this block."""
+def terminated_is_interrupted() -> Iterator[list[int]]:
+    """Ctrl-C and the signal that ends a process both raise KeyboardInterrupt in this block; yields those that came.
+
+    Not in the midst of slow imports, where an exception may be lost: there who imports looks at what came.
+    """
+    came: list[int] = []
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        came.append(number)
+        if not preload.importing:
+            raise KeyboardInterrupt
 
     # both, since a shell that starts this in the background has it ignore Ctrl-C
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield came
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -239,8 +254,3 @@ def _held() -> Any:
     lock = LockNoop()
     lock.lock()
     return lock
-
-
-def _end_of(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return "\n".join(lines[-SHOWN_LINES:])

@@ -1,13 +1,14 @@
 """Training by transformers' Trainer, with what its version 5.23 gets wrong for us put right in one subclass.
 
-The loss agrees however a batch is cut up for accumulation, validation is the evaluation's own code, a loss that is no number stops the
-arm, and a run that crashed goes on from a checkpoint outside its outputs.
+The loss agrees however a batch is cut up for accumulation, validation is the evaluation's own code, a loss that is no number or far beyond
+any guess stops the arm, and a run that crashed goes on from a checkpoint outside its outputs.
 """
 
 from __future__ import annotations
 
 import copy
 import gc
+import json
 import math
 import shutil
 import sys
@@ -21,10 +22,11 @@ import numpy as np
 import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from ftbench import arms, bases, files, inference, launch, models, ranks, tracking
+from ftbench import arms, bases, files, inference, launch, models, movement, ranks, tracking
 from ftbench.errors import Problem, UserError
 
 SCRATCH = Path(".ftbench/scratch")
+DIVERGED = 100.0  # nats: a uniform guess costs 13 over the largest vocabulary
 CHECKPOINT_SECONDS = 600.0  # a resumed run gives the same bytes as one that never stopped, so when it was saved is no parameter
 
 Validate = Callable[[Any], Mapping[str, float]]
@@ -43,7 +45,7 @@ def train(
 ) -> Run:
     """Train what is trainable in `model`, in place, on tokenised `rows`; a label is one number, or a list with one per token.
 
-    Raises UserError if the loss becomes infinite or not a number.
+    Raises UserError if the loss diverges: not a number, infinite, or above 100 nats.
     """
     scratch = SCRATCH / _fingerprint(job)
     checkpoint = _last_checkpoint(scratch)
@@ -60,6 +62,7 @@ def train(
     trainer.remove_callback(PrinterCallback)  # the curve has it all
     trainer.prepare(where=f"{job.study}.{job.arm}, seed {job.seed}", validate=validate, per_token=per_token)
     held = {"parameters": models.count_parameters(model), "num_4bit_layers": models.num_4bit_layers(model)}  # while they are in one piece
+    before = movement.trained(model)
     gc.freeze()  # the Trainer collects garbage before it starts, and going through all that was imported takes long
     started = time.perf_counter()
     try:
@@ -89,6 +92,7 @@ def train(
         "num_tokens": num_tokens,
         "resumed": checkpoint is not None,
         **held,
+        "moved": movement.moved(before, movement.trained(model)),
     }
     return Run(curve(trainer.state.log_history), cost)
 
@@ -119,12 +123,12 @@ class ArmTrainer(Trainer):
             self.num_examples_seen += len(inputs["input_ids"])
             self.num_tokens_seen = self.num_tokens_seen + inputs["attention_mask"].sum()
         loss = super().training_step(model, inputs, num_items_in_batch)
-        if not math.isfinite(loss.item()):
+        if not loss.item() <= DIVERGED:  # so that not a number stops it, too
             raise UserError(
                 Problem(
                     f"{self.where}: step {self.state.global_step + 1}",
                     f"the loss is {loss.item()} at learning rate {self._get_learning_rate():.3g}, gradient norm {_grad_norm(model):.3g}",
-                    allowed="a finite loss",
+                    allowed=f"a finite loss, of at most {DIVERGED:.0f}",
                     mend="lower learning_rate or max_grad_norm, lengthen warmup_steps, or use bf16 in place of fp16",
                 )
             )
@@ -277,8 +281,15 @@ def _fingerprint(job: arms.Job) -> str:
 
 def _last_checkpoint(scratch: Path) -> Path | None:
     """The newest checkpoint that was written whole: the Trainer writes its state last."""
-    whole = [path.parent for path in scratch.glob("checkpoint-*/trainer_state.json")]
+    whole = [path.parent for path in scratch.glob("checkpoint-*/trainer_state.json") if _is_json(path)]
     return max(whole, key=lambda path: int(path.name.rsplit("-", 1)[1]), default=None)
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        return bool(json.loads(path.read_bytes()))
+    except ValueError:  # cut off by a kill or a full disk
+        return False
 
 
 def _grad_norm(model: Any) -> float:

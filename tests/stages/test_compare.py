@@ -359,6 +359,80 @@ def test_a_prediction_edited_by_hand_is_found_out(root):
     assert "scores/qkv-nf4-0.json: test.accuracy" in done.stderr
 
 
+def swapped(values, wanted):
+    """Two rows of one gold label and different values, in each other's place."""
+    first, second = wanted
+    values[first], values[second] = values[second], values[first]
+
+
+def test_predictions_that_changed_places_are_found_out_though_every_score_stays_the_same(root):
+    table = files.read_parquet(root / "reports/snli/predictions/qkv-nf4-0.parquet").to_pydict()
+    rows = [row for row, split in enumerate(table["split"]) if split == "test"]
+    wanted = next(
+        (one, other)
+        for one in rows
+        for other in rows
+        if table["gold"][one] == table["gold"][other] and table["predicted"][one] != table["predicted"][other]
+    )
+    change(root, "qkv-nf4-0", "predicted", lambda values: swapped(values, wanted))
+    done = compare(root)
+    assert done.returncode == 2
+    assert "predictions/qkv-nf4-0.parquet: test\n  found:   2 rows, first row" in done.stderr
+    assert "the likeliest label" in done.stderr
+
+
+def test_a_probability_edited_by_hand_is_found_out(root):
+    def edit(values):
+        values[0] -= 1e-3
+        values[3] += 1e-3  # of the same label: the mean stays
+
+    change(root, "qkv-nf4-1", "log_probability_entailment", edit)
+    done = compare(root)
+    assert done.returncode == 2
+    assert "qkv-nf4-1" in done.stderr
+
+
+def test_an_answer_edited_by_hand_is_found_out(root):
+    path = root / "reports/alpaca/predictions/bloom_3b-study-0.parquet"
+    table = files.read_parquet(path)
+    texts = table.column("text").to_pylist()
+    row = table.column("exact_match").to_pylist().index(True)
+    texts[row] += " And more."
+    files.write_parquet(path, table.set_column(table.column_names.index("text"), "text", pa.array(texts)))
+    done = compare(root, "alpaca")
+    assert done.returncode == 2
+    assert f"bloom_3b-study-0.parquet: test.exact_match\n  found:   1 rows, first row {row}" in done.stderr
+
+
+def test_what_looks_wrong_in_a_training_is_flagged(compared, root):
+    found = read(compared, "comparison.json")["flags"]
+    assert found["qkv-nf4"][0] == {
+        "seed": 0,
+        "flag": "far_start",
+        "says": "its loss starts at 2, far from ln 3 = 1.099, which a guess costs",
+    }
+    assert {one["flag"] for ones in found.values() for one in ones} == {"far_start"}
+    assert read(compared, "comparison.json", "alpaca")["flags"] == {}  # a guess at an answer costs something else
+    shutil.copy(root / "reports/snli/predictions/zero_shot-0.parquet", root / "kept.parquet")
+    table = files.read_parquet(root / "kept.parquet")
+    elsewhere = files.read_parquet(root / "reports/snli/predictions/qkv-unquantised-1.parquet")
+    others = elsewhere.filter(["/" in split for split in elsewhere["split"].to_pylist()])
+    files.write_parquet(root / "reports/snli/predictions/qkv-unquantised-1.parquet", pa.concat_tables([table, others]))
+    scores = json.loads((root / "reports/snli/scores/zero_shot-0.json").read_text())
+    own = json.loads((root / "reports/snli/scores/qkv-unquantised-1.json").read_text())
+    for split in ("test", "validation", "probes"):
+        own[split] |= {name: value for name, value in scores[split].items() if name != "wordings"}
+        own[split].setdefault("written", {"n": 180, "accuracy": 0.5, "num_invalid": 9})
+    files.write_json(
+        root / "reports/snli/scores/qkv-unquantised-1.json", {name: one for name, one in own.items() if name != "schema_version"}
+    )
+    done = compare(root)
+    assert done.returncode == 0, done.stderr
+    assert [
+        (one["seed"], one["flag"]) for one in read(root, "comparison.json")["flags"]["qkv-unquantised"] if one["flag"] != "far_start"
+    ] == [(1, "no_effect")]
+
+
 def test_a_score_edited_by_hand_is_found_out(root):
     path = root / "reports/snli/scores/qkv-nf4-2.json"
     content = json.loads(path.read_text(encoding="utf-8"))

@@ -16,29 +16,29 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Split
 from transformers import PreTrainedTokenizerFast
 
-from ftbench import answers, comparison_answers, inference, scores, text
+from ftbench import answers, comparison_answers, inference, matching, repetition, scores, text
 from ftbench.predictions import Predictions
 
 
 def test_token_f1_counts_shared_words_and_marks() -> None:
     # the, capital, of, france, is, paris, "." against paris, is, the, capital, ".": five are shared, of seven and five
-    assert answers.token_f1("The capital of France is Paris.", "Paris is the capital.") == pytest.approx(2 * 5 / (7 + 5))
-    assert answers.token_f1("no no no", "no") == pytest.approx(2 * 1 / (3 + 1))
-    assert answers.token_f1("red", "blue") == 0
-    assert answers.token_f1("", "blue") == 0
-    assert answers.token_f1("", "") == 1
+    assert matching.token_f1("The capital of France is Paris.", "Paris is the capital.") == pytest.approx(2 * 5 / (7 + 5))
+    assert matching.token_f1("no no no", "no") == pytest.approx(2 * 1 / (3 + 1))
+    assert matching.token_f1("red", "blue") == 0
+    assert matching.token_f1("", "blue") == 0
+    assert matching.token_f1("", "") == 1
 
 
 def test_numbers_are_words_with_their_decimals() -> None:
-    assert answers.words("x = 2.5, not 1,000!") == ["x", "=", "2.5", ",", "not", "1,000", "!"]
+    assert repetition.words("x = 2.5, not 1,000!") == ["x", "=", "2.5", ",", "not", "1,000", "!"]
 
 
 def test_exact_match_is_to_the_letter_but_for_white_space_at_the_ends() -> None:
-    assert answers.exact_match("  Paris. \n", "Paris.")
-    assert answers.exact_match("a \nb", "a\nb")
-    assert not answers.exact_match("paris.", "Paris.")
-    assert not answers.exact_match("Paris", "Paris.")
-    assert not answers.exact_match("a  b", "a b")
+    assert matching.exact_match("  Paris. \n", "Paris.")
+    assert matching.exact_match("a \nb", "a\nb")
+    assert not matching.exact_match("paris.", "Paris.")
+    assert not matching.exact_match("Paris", "Paris.")
+    assert not matching.exact_match("a  b", "a b")
 
 
 ROWS: list[dict[str, Any]] = [

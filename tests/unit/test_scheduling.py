@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from ftbench import scheduling
+
 RUN = [sys.executable, "-c", "import sys; from ftbench import scheduling; sys.exit(scheduling.repro(int(sys.argv[1])))"]
 
 
@@ -140,6 +142,102 @@ def test_going_back_to_an_earlier_value_restores_what_it_gave(repo):
         assert Path("one.txt").read_text() == f"rate: {rate}\n"
 
 
+@pytest.mark.parametrize("out", ["one.txt", "folder"])
+def test_what_was_cut_off_in_the_cache_is_made_anew_and_not_restored(repo, out):
+    """DVC believes an object that nobody may write; it would restore a half of it."""
+    command = "cat params.yaml > one.txt" if out == "one.txt" else "mkdir folder && cat params.yaml > folder/one.txt"
+    pipeline(one={"cmd": command, "params": ["rate"], "outs": [out]})
+    made = {}
+    for rate in ("first", "other"):
+        before = set(Path(".dvc/cache/files").rglob("*"))
+        Path("params.yaml").write_text(f"rate: {rate}\n")
+        repro()
+        made[rate] = [path for path in set(Path(".dvc/cache/files").rglob("*")) - before if path.is_file()]
+    for path in made["first"]:
+        if not path.name.endswith(".dir"):
+            path.chmod(0o644)
+            path.write_text("rate: fir")
+            path.chmod(0o444)
+    Path("params.yaml").write_text("rate: first\n")
+    assert ended(repro()) == [("one", "ran")]
+    assert (Path(out) if out == "one.txt" else Path(out) / "one.txt").read_text() == "rate: first\n"
+    assert [path.read_text() for path in made["first"] if not path.name.endswith(".dir")] == ["rate: first\n"]
+    assert "nothing to do" in repro()
+
+
+def test_what_a_stage_that_is_gone_has_left_is_taken_away_and_comes_back_with_it(repo):
+    made = "mkdir -p all && echo 1 > all/{0}.txt"
+    Path("input").write_text("same")  # DVC's run cache is for stages that read something
+    one, other = ({"cmd": made.format(name), "outs": [f"all/{name}.txt"], "deps": ["input"]} for name in ("one", "other"))
+    folder = {"cmd": "mkdir folder && echo 2 > folder/a", "outs": ["folder"], "deps": ["input"]}
+    reader = {"cmd": "ls all > reader.txt", "deps": ["all"]}
+    pipeline(one=one, other=other, folder=folder, reader=reader)
+    repro(jobs=1)
+    repro(jobs=1)  # DVC cannot know that the reader reads what the others make
+    Path("all/mine.txt").write_text("of no stage")
+    pipeline(one=one, reader=reader)
+    told = repro()
+    assert "all/other.txt: of a stage that is gone" in told
+    assert "folder: of a stage that is gone" in told
+    assert sorted(path.name for path in Path("all").iterdir()) == [".gitignore", "mine.txt", "one.txt"]
+    assert not Path("folder").exists()
+    pipeline(one=one, other=other, folder=folder, reader=reader)
+    told = repro(jobs=1)
+    assert ("other", "restored") in ended(told)
+    assert Path("folder/a").read_text() == "2\n"
+
+
+def test_what_was_edited_since_a_stage_that_is_gone_made_it_stays(repo):
+    pipeline(one={"cmd": "echo 1 > one.txt"}, other={"cmd": "echo 2 > other.txt"})
+    repro()
+    Path("other.txt").unlink()
+    Path("other.txt").write_text("edited")
+    pipeline(one={"cmd": "echo 1 > one.txt"})
+    assert "gone" not in repro()
+    assert Path("other.txt").read_text() == "edited"
+
+
+def test_an_output_that_was_edited_or_cut_off_is_made_or_restored_again(repo):
+    pipeline(one={"cmd": "cat params.yaml > one.txt", "params": ["rate"]})
+    Path("params.yaml").write_text("rate: 1\n")
+    repro()
+    for text in ("rate: 2\n", "ra", ""):
+        Path("one.txt").unlink()
+        Path("one.txt").write_text(text)
+        assert len(ended(repro())) == 1
+        assert Path("one.txt").read_text() == "rate: 1\n"
+
+
+def test_a_stage_that_ran_out_of_memory_is_told_of_and_recorded_until_it_succeeds(repo):
+    pipeline(bad={"cmd": "echo MemoryError; exit 1"})
+    told = repro(expected=1)
+    assert "bad: out of memory" in told
+    assert "MemoryError" in told.partition("found:")[2]
+    assert Path(".ftbench/failures/bad.json").exists()
+    pipeline(bad={"cmd": "echo 1 > bad.txt"})
+    repro()
+    assert not Path(".ftbench/failures/bad.json").exists()
+
+
+def test_a_stage_dies_with_the_process_that_started_it(repo):
+    """Or it would go on writing beside the next run."""
+    Path("long.py").write_text("import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(60)\n")
+    pipeline(long={"cmd": "python long.py"})
+    process = subprocess.Popen([*RUN, "2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 30
+    while not (Path("pid").exists() and Path("pid").read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    number = int(Path("pid").read_text())
+    while Path(f"/proc/{number}").exists() and "Z" not in Path(f"/proc/{number}/stat").read_text().rsplit(")", 1)[1]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    Path("long.py").write_text("open('long.txt', 'w').write('1')\n")
+    assert ended(repro()) == [("long", "ran")]
+
+
 def test_what_follows_an_output_that_came_out_the_same_does_not_run(repo):
     pipeline(
         one={"cmd": "echo same > one.txt", "params": ["rate"]},
@@ -174,6 +272,17 @@ def test_an_interruption_ends_the_running_stages_and_keeps_what_was_finished(rep
         os.kill(int(Path("pid").read_text()), 0)
     pipeline(done={"cmd": "echo 1 > done.txt"}, long={"cmd": "echo 1 > long.txt", "deps": ["done.txt"]})
     assert ended(repro()) == [("long", "ran")]
+
+
+def test_an_interruption_in_the_midst_of_imports_waits_for_their_end_and_is_not_lost(monkeypatch):
+    with scheduling.terminated_is_interrupted() as came:
+        monkeypatch.setattr(scheduling.preload, "importing", True)
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert came == [signal.SIGINT, signal.SIGTERM]
+        monkeypatch.setattr(scheduling.preload, "importing", False)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_another_dvc_at_work_is_said_and_not_disturbed(repo):

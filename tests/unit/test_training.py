@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 from transformers import TrainerCallback
 from transformers.integrations import integration_utils
 
-from ftbench import adapters, arms, bases, costs, inference, models, schema, training
+from ftbench import adapters, arms, bases, costs, flags, inference, models, movement, schema, training
 from ftbench.errors import UserError
 from ftbench.text import encode_answers, encode_pairs
 
@@ -122,6 +123,45 @@ def test_a_loss_that_is_no_number_stops_the_arm_with_its_step_rate_and_gradient_
     assert problem.where == "study.arm, seed 0: step 1"
     assert problem.found == "the loss is nan at learning rate 0.02, gradient norm nan"
     assert not list(Path(".ftbench/scratch").glob("*"))
+
+
+def test_a_loss_that_diverges_stops_the_arm_long_before_it_is_infinite(tiny_base: Base) -> None:
+    base = tiny_base("roberta")
+    tokenizer = bases.load_tokenizer(base)
+    model = models.load_encoder(base, seed=0)
+    model.classifier.out_proj.bias.data[0] = 1000.0  # every example of another label costs about a thousand nats
+    with pytest.raises(UserError) as stopped:
+        training.train(job(base, learning_rate=0.02), model, tokenizer, pair_rows(tokenizer), nothing)
+    [problem] = stopped.value.problems
+    found = re.fullmatch(r"the loss is ([\d.]+) at learning rate 0\.02, gradient norm ([\d.]+)", problem.found)
+    assert found is not None, problem.found
+    assert 100 < float(found[1]) < 1001
+    assert float(found[2]) > 0
+    assert problem.where == "study.arm, seed 0: step 1"
+    assert problem.allowed == "a finite loss, of at most 100"
+    assert "lower learning_rate" in problem.mend
+
+
+def test_how_far_the_trained_weights_moved_is_recorded(tiny_base: Base) -> None:
+    base = tiny_base("roberta")
+    tokenizer = bases.load_tokenizer(base)
+    moved = []
+    for rate in (1e-2, 1e-12):
+        run = training.train(job(base, learning_rate=rate), models.load_encoder(base, seed=0), tokenizer, pair_rows(tokenizer), nothing)
+        moved.append(run.cost["moved"])
+    assert moved[0] > 1e-3
+    assert moved[1] < flags.LEAST_MOVE
+    before = {"a": torch.tensor([3.0, 0.0]), "b": torch.tensor([[4.0]])}
+    after = {"a": torch.tensor([3.0, 0.5]), "b": torch.tensor([[4.0]])}
+    assert movement.moved(before, after) == 0.1  # 0.5 of a length of 5
+
+
+def test_a_checkpoint_whose_state_was_cut_off_is_not_gone_on_from(tmp_path: Path) -> None:
+    for step, state in ((4, '{"global_step": 4}'), (10, '{"global_step": 1'), (12, "")):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        (tmp_path / f"checkpoint-{step}/trainer_state.json").write_text(state)
+    (tmp_path / "checkpoint-14").mkdir()
+    assert training._last_checkpoint(tmp_path) == tmp_path / "checkpoint-4"
 
 
 @pytest.mark.parametrize("asked", [True, False])

@@ -3,7 +3,7 @@
 import datasets
 import evaluate
 
-from ftbench import answers
+from ftbench import matching
 
 
 class Answers(evaluate.Metric):
@@ -11,12 +11,12 @@ class Answers(evaluate.Metric):
 
     def _info(self) -> evaluate.MetricInfo:
         features = {"predictions": datasets.Value("string"), "references": datasets.Value("string")}
-        description = f"{answers.exact_match.__doc__}\n{answers.token_f1.__doc__}"
+        description = f"{matching.exact_match.__doc__}\n{matching.token_f1.__doc__}"
         return evaluate.MetricInfo(description=description, citation="", inputs_description="", features=datasets.Features(features))
 
     def _compute(self, predictions: list[str], references: list[str]) -> dict[str, float]:
         pairs = list(zip(predictions, references, strict=True))
         return {
-            "exact_match": sum(answers.exact_match(*pair) for pair in pairs) / len(pairs),
-            "token_f1": sum(answers.token_f1(*pair) for pair in pairs) / len(pairs),
+            "exact_match": sum(matching.exact_match(*pair) for pair in pairs) / len(pairs),
+            "token_f1": sum(matching.token_f1(*pair) for pair in pairs) / len(pairs),
         }
