@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ftbench import files, sources_files
+from ftbench import files, sources_files, sources_parquet
 from ftbench.errors import Problem, UserError, nearest
 from ftbench.schema_datasets import DataFile, Dataset, FileDataset, GeneratedDataset, HubDataset
 from ftbench.sources_files import Row
@@ -171,7 +171,7 @@ def resolve(task: str, given: Mapping[str, str], found: Sequence[str], where: st
     """Our column names -> a file's: as `given`, else the publishers' usual names. Raises UserError for every column that is not there."""
     columns: dict[str, str] = {}
     problems = []
-    shown = sources_files.printable(found)
+    shown = sources_parquet.printable(found)
     for ours, usual in PUBLISHED[task].items():
         candidates = (given[ours],) if ours in given else usual
         name = next((name for name in candidates if name in found), None)
@@ -192,6 +192,7 @@ def resolve(task: str, given: Mapping[str, str], found: Sequence[str], where: st
 def _from_hub(dataset: HubDataset, split: str) -> Iterator[tuple[str, Row]]:
     """Rows of a repository at its pinned commit. Only data files are read: `datasets` 4 and later run no code of a repository."""
     import datasets
+    import pyarrow as pa
 
     datasets.disable_progress_bars()
     where = f"{dataset.repository}@{dataset.revision[:12]} {split}"
@@ -201,6 +202,10 @@ def _from_hub(dataset: HubDataset, split: str) -> Iterator[tuple[str, Row]]:
     except (datasets.exceptions.DatasetNotFoundError, FileNotFoundError) as error:
         mend = "check repository, revision and files; log in with `hf auth login` if it is gated"
         raise UserError(Problem(where, f"not found: {error}", mend=mend)) from None
+    except (datasets.exceptions.DatasetsError, pa.ArrowException, ValueError, TypeError, EOFError) as error:
+        cause = error.__cause__ or error
+        reason = str(cause).strip().splitlines()[0][:500] if str(cause).strip() else type(cause).__name__
+        raise UserError(Problem(where, f"not readable: {reason}", mend="take a revision whose files are whole, or mend `files`")) from None
     columns = resolve(dataset.task, dataset.columns or {}, table.column_names, where)
     problem = _label_order(dataset, table.features.get(columns.get("label", "")), where)
     if problem:

@@ -205,8 +205,8 @@ def test_every_optimiser_schedule_and_sampling_that_is_allowed_is_one_of_the_tra
         ("a: !!int '7'\n", 1, 'the tag "tag:yaml.org,2002:int"'),
         ("a: ! 5\n", 1, 'the tag "!"'),
         ("a:\n  !!map {}\n", 2, "the tag"),
-        ("%YAML 1.1\n---\na: no\n", 1, "a directive"),
-        ("%TAG !x! tag:x,2026:\n---\na: 1\n", 1, "a directive"),
+        ("%YAML 1.1\n---\na: no\n", 2, "a directive"),
+        ("%TAG !x! tag:x,2026:\n---\na: 1\n", 2, "a directive"),
     ],
 )
 def test_what_gives_a_value_another_meaning_than_it_is_written_with_is_refused(tmp_path: Path, text: str, line: int, found: str) -> None:
