@@ -139,9 +139,8 @@ def inspect(folder: Path) -> tuple[int, int, list[Problem]]:
                         mend = "take the checkpoint before it was fine-tuned: every arm starts from a head of its own seed"
                         problems.append(Problem(str(path), f"{key}: weights of a classifier", allowed="a base model", mend=mend))
                     if key.endswith(EMBEDDINGS):
-                        rows = shape[0]
-                    if not _finite(part if shape else stored.get_tensor(key)[None], shape or [1], size):
-                        odd.append(key)
+                        rows = shape[0] if shape else 0
+            odd = not_numbers(path)
         except (SafetensorError, OSError, ValueError, RuntimeError) as error:
             problems.append(Problem(str(path), f"cannot be read as safetensors (truncated?): {error}", mend="fetch the file again"))
         if odd:
@@ -156,10 +155,22 @@ def inspect(folder: Path) -> tuple[int, int, list[Problem]]:
     return num_parameters, rows, problems
 
 
-def _finite(part: Any, shape: Sequence[int], size: int) -> bool:
+def not_numbers(path: Path) -> list[str]:
+    """The tensors of a file in safetensors that hold NaN or infinity. Raises SafetensorError for a file that is none."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as stored:
+        slices = {key: stored.get_slice(key) for key in stored.keys()}  # noqa: SIM118
+        shapes = {key: part.get_shape() for key, part in slices.items()}
+        whole = {key: part if shapes[key] else stored.get_tensor(key)[None] for key, part in slices.items()}
+        return [key for key, part in whole.items() if not _finite(part, shapes[key] or [1])]
+
+
+def _finite(part: Any, shape: Sequence[int]) -> bool:
     """Whether a stored tensor holds numbers alone; it is read in pieces of about WHOLE values."""
     import torch
 
+    size = torch.Size(shape).numel()
     rows = max(1, WHOLE * shape[0] // size) if shape and size > WHOLE else 0
     for piece in (part[start : start + rows] for start in range(0, shape[0], rows)) if rows else [part[:]]:
         if (piece.is_floating_point() or piece.is_complex()) and not torch.isfinite(piece if piece.is_complex() else piece.float()).all():
