@@ -57,7 +57,7 @@ def judge(case: Case, seconds: float = SECONDS) -> Verdict:
         raise TooSlow
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    timer = signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         outcome, said = case.act() or ACCEPTED, ""
     except UserError as error:
@@ -71,6 +71,7 @@ def judge(case: Case, seconds: float = SECONDS) -> Verdict:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_REAL, *timer)  # a test's own limit goes on
     if outcome not in FAULTS and outcome not in case.expected:
         outcome, said = (NEEDLESS if outcome == REFUSED else WRONGLY), said or f"{outcome}, expected {', '.join(sorted(case.expected))}"
     return Verdict(case, outcome, said)

@@ -204,6 +204,8 @@ def _from_hub(dataset: HubDataset, split: str) -> Iterator[tuple[str, Row]]:
         raise UserError(Problem(where, f"not found: {error}", mend=mend)) from None
     except (datasets.exceptions.DatasetsError, pa.ArrowException, ValueError, TypeError, EOFError) as error:
         cause = error.__cause__ or error
+        if getattr(cause, "errno", None) is not None:  # a full disk is not the repository's fault
+            raise
         reason = str(cause).strip().splitlines()[0][:500] if str(cause).strip() else type(cause).__name__
         raise UserError(Problem(where, f"not readable: {reason}", mend="take a revision whose files are whole, or mend `files`")) from None
     columns = resolve(dataset.task, dataset.columns or {}, table.column_names, where)
