@@ -204,7 +204,7 @@ def fit(folder: Path, architecture: str, encoder: bool) -> list[Problem]:
         kind = AutoModel if encoder else AutoModelForCausalLM
         model, report = kind.from_pretrained(str(folder), output_loading_info=True, ignore_mismatched_sizes=True, **how)
     except Exception as error:  # whatever a configuration makes the library raise is about that configuration
-        reason = str(error).strip().splitlines()[0][:500] if str(error).strip() else type(error).__name__
+        reason = " ".join([type(error).__name__ + ":", *str(error).split()])[:500]
         return [Problem(where, f"no {architecture} can be made of it: {reason}", mend=mend)]
     missing = sorted(name for name in report["missing_keys"] if not (encoder and "pooler." in name))
     lines = [f"no weights for {name}" for name in missing]

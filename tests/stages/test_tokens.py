@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 STRANGER, UNKNOWN = "hf_of_a_stranger", "hf_planted_and_never_to_be_seen"
 FILES = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
-ROWS = b'{"premise": "a", "hypothesis": "b", "label": 0}\n{"premise": "c", "hypothesis": "d", "label": 1}\n'
+ROWS = b"".join(b'{"premise": "a %d", "hypothesis": "b", "label": %d}\n' % (number, number % 3) for number in range(4))
 DATA = {
     "source": "hub", "task": "nli", "licence": "CC0-1.0", "repository": "someone/pairs", "revision": COMMIT, "seed": 0,
     "splits": {"train": None, "validation": 1, "test": None}, "files": {"train": ["train.jsonl"], "test": ["test.jsonl"]},
@@ -41,7 +41,9 @@ def hub(tiny_base: Callable[[str], Path]) -> Iterator[Hub]:
     with hub_server.running() as hub:
         base = tiny_base("llama")
         hub.repositories["models/someone/model"] = Repository(COMMIT, {name: (base / name).read_bytes() for name in FILES}, gated=True)
-        hub.repositories["datasets/someone/pairs"] = Repository(COMMIT, {"train.jsonl": ROWS, "test.jsonl": ROWS[:48]}, gated=True)
+        hub.repositories["datasets/someone/pairs"] = Repository(
+            COMMIT, {"train.jsonl": ROWS, "test.jsonl": ROWS.replace(b"a ", b"c ")}, gated=True
+        )
         yield hub
 
 

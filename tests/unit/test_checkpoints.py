@@ -321,14 +321,14 @@ def sharded(folder: Path, index: Callable[[dict[str, str]], dict[str, str]]) -> 
     names = {name: f"model-0000{1 + number % 2}-of-00002.safetensors" for number, name in enumerate(sorted(tensors))}
     for shard in set(names.values()):
         save_file({name: tensors[name] for name, own in names.items() if own == shard}, folder / shard, metadata={"format": "pt"})
-    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": index(names)}))
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index(names)}))
 
 
 def test_shards_hold_the_tensors_that_their_index_says(folder: Path) -> None:
     sharded(folder, lambda names: names)
     assert checkpoints.verify("llama_3_8b", "llama", folder)["num_parameters"] > 0
     (folder / "model.safetensors.index.json").write_text(
-        json.dumps({"weight_map": {NORM: "model-00002-of-00002.safetensors", "more": "model-00001-of-00002.safetensors"}})
+        json.dumps({"metadata": {}, "weight_map": {NORM: "model-00002-of-00002.safetensors", "more": "model-00001-of-00002.safetensors"}})
     )
     assert "tensors are not in the file that it names, first " in refused(folder)
 

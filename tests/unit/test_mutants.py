@@ -16,6 +16,7 @@ import mutated_data
 import mutated_models
 import mutated_params
 import pytest
+import settings_file
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from judging import ACCEPTED, HANG, NAMED, NEEDLESS, REFUSED, TRACEBACK, UNREADABLE, WRONGLY, Case, WronglyAcceptedError
@@ -205,5 +206,5 @@ def test_a_problem_shows_what_a_terminal_would_obey_as_escapes() -> None:
 
 
 def test_numbers_stay_numbers_when_a_mutant_is_written() -> None:
-    assert mutated_params.written({"a": math.nan, "b": [1e-5, math.inf]}) == ["a: .nan", "b:", "  - 1e-05", "  - .inf"]
-    assert mutated_params.written({"a": mutated_params.Literal("0x10")}) == ["a: 0x10"]
+    assert settings_file.written({"a": math.nan, "b": [1e-5, math.inf]}) == ["a: .nan", "b:", "  - 1e-05", "  - .inf"]
+    assert settings_file.written({"a": settings_file.Literal("0x10")}) == ["a: 0x10"]
