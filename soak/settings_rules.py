@@ -85,7 +85,8 @@ def meaningless(content: Any) -> list[str]:
         value = at(content, path)
         words = [key for key in path if isinstance(key, str)]
         if isinstance(value, (dict, list)):
-            if not value and not any(word in EMPTY for word in words):
+            level = isinstance(value, dict) and len(path) == 3 and path[1] in content["studies"]  # whose other settings are the study's
+            if not value and not level and not any(word in EMPTY for word in words):
                 found.append(f"{path}: empty")
             continue
         rule = _NAME if "factors" in words else next((RULES[word] for word in reversed(words) if word in RULES), None)
