@@ -73,8 +73,8 @@ def unknown_keys(raw: dict[str, Any], rng: random.Random) -> Mutant:
         block[misspelt] = block.pop(key)
     else:
         block[misspelt] = copy.deepcopy(block[key])
-    # the columns of a file may have any name of ours, and a part of the splits is a choice
-    free = EITHER if path[-1] in ("factors",) else ONLY_REFUSED
+    # a data set or a model more is allowed: their names are free, and a study says which it needs
+    free = EITHER if path[-1] in ("factors", "datasets", "models") else ONLY_REFUSED
     return f"{path}: {misspelt!r}", text(made).encode(), free, ()
 
 
