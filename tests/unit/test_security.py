@@ -18,7 +18,7 @@ PICKLES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "she
 ARCHIVES = {"tarfile", "zipfile"}  # nothing is unpacked, so that nothing can be unpacked outside its folder
 LOADERS = {"yaml": {"load", "load_all", "unsafe_load", "full_load"}, "torch": {"load"}, "np": {"load"}, "numpy": {"load"}}
 # where a pickle is named for a reason: errors of the restricted loader; pickles that the soak makes to see them refused
-MAY_NAME_PICKLE = {"src/ftbench/weights.py", "soak/mutated_models.py"}
+MAY_NAME_PICKLE = {"src/ftbench/weights.py", "soak/spoilt_models.py"}
 
 
 def calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
