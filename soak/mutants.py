@@ -53,7 +53,7 @@ def main() -> None:
     arguments = parser.parse_args()
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     warnings.simplefilter("ignore")
-    logging.disable(logging.WARNING)
+    logging.disable()
     verdicts = []
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutants-") as name:
