@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 export HF_HUB_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 
-.PHONY: repro test check check-lock check-report lint report bench soak clean
+.PHONY: repro test check check-lock check-report lint audit report bench soak clean
 
 repro: $(STAMP)  ## rebuild every result that is out of date
 	$(BIN)/ftbench repro --jobs $(JOBS)
@@ -28,15 +28,21 @@ lint: $(STAMP)  ## style, types and workflows
 	$(BIN)/mypy
 	$(BIN)/zizmor --offline --pedantic --strict-collection --no-progress --quiet .github
 
+audit: $(STAMP)  ## is any pinned package known to be vulnerable? Asks a public database: needs the network
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,audit]'
+	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict --progress-spinner off
+
 report: $(STAMP)  ## the report alone, from files in git
 	$(BIN)/python stages/report.py --out reports
 
 bench: $(STAMP)  ## speed beside what people would use instead, on an idle machine
 	$(BIN)/python benchmarks/bench.py
 
-soak: $(STAMP)  ## pull the plug a hundred times and edit at random thirty times, on small projects
+soak: $(STAMP)  ## hours of what goes wrong: kills, edits at random, broken and hostile input; counts into docs/reliability.md
 	$(BIN)/python soak/kills.py --kills 100
 	$(BIN)/python soak/edits.py --rounds 30
+	$(BIN)/python soak/mutants.py --rounds 660
+	$(BIN)/python soak/table.py
 
 OLD := Python %d.%d is too old: this needs 3.11 or later, as in make PYTHON=python3.11 test
 

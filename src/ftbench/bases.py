@@ -19,8 +19,13 @@ UNLIMITED = 1_000_000  # tokens; for ALiBi without a table of positions
 
 
 def manifest(base_dir: Path) -> dict[str, Any]:
-    """The manifest of a base model. Raises UserError if the folder holds none."""
-    return files.read_json(base_dir / MANIFEST)
+    """The manifest of a base model. Raises UserError if the folder holds none, or one that lacks what it must say."""
+    content = files.read_json(base_dir / MANIFEST)
+    needed = ("model", "source", "encoder", *(() if content.get("source") == "miniature" else ("folder", "repository", "revision")))
+    if lacking := [name for name in needed if name not in content]:
+        mend = "delete the folder and run `dvc repro`, which writes it"
+        raise UserError(Problem(str(base_dir / MANIFEST), f"it does not say: {', '.join(lacking)}", mend=mend))
+    return content
 
 
 def location(base_dir: Path) -> str:

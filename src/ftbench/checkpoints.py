@@ -165,10 +165,10 @@ def verify(name: str, architecture: str, folder: Path) -> dict[str, Any]:
     """Check a checkpoint's configuration, tokenizer and weights. Returns facts for the manifest: sizes and every file's SHA-256.
 
     Raises UserError, all mistakes at once: another architecture, a tokenizer larger than the embedding or without anything to pad with,
-    truncated weights, weights that are not numbers.
+    truncated weights, weights that are not numbers, that are missing, or of other shapes than the configuration says.
     """
     from transformers import AutoTokenizer
-    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
     from ftbench import tokenization
 
@@ -176,7 +176,9 @@ def verify(name: str, architecture: str, folder: Path) -> dict[str, Any]:
     try:
         settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         found = settings["model_type"]
-    except (ValueError, KeyError, TypeError) as error:
+        if not isinstance(found, str):
+            raise TypeError("model_type is no name")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(Problem(f"{name}: {folder / 'config.json'}", f"not a model's configuration: {error!r}")) from None
     if found != architecture:
         where = f"{name}: {folder / 'config.json'}"
@@ -189,6 +191,8 @@ def verify(name: str, architecture: str, folder: Path) -> dict[str, Any]:
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
         num_tokens = max(tokenizer.get_vocab().values()) + 1
+        if len(set(tokenizer("A man is sleeping.", add_special_tokens=False)["input_ids"])) < 2:
+            raise ValueError("it reads a sentence as one token or none")
         tokenization.ensure_padding(tokenizer, where=f"{name}: tokenizer")
     except UserError as error:
         problems += error.problems
@@ -200,10 +204,16 @@ def verify(name: str, architecture: str, folder: Path) -> dict[str, Any]:
         mend = "take the tokenizer that belongs to these weights"
         allowed = f"at most {rows}, the rows of the embedding"
         problems.append(Problem(f"{name}: tokenizer", f"{num_tokens} tokens", allowed=allowed, mend=mend))
+    encoder = found in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    if not encoder and found not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        allowed = "an architecture of transformers itself: code that a repository carries is never run"
+        problems.append(Problem(f"{name}: {folder / 'config.json'}", f"model_type {found}", allowed))
+    elif not problems:
+        problems += weights.fit(folder, found, encoder)
     if problems:
         raise UserError(problems)
     return {
-        "encoder": found in MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+        "encoder": encoder,
         "files": {path.name: files.sha256_file(path) for path in _relevant(folder)},
         "num_parameters": num_parameters,
         "vocab_size": rows,

@@ -22,7 +22,12 @@ class Problem:
             lines.append(f"  allowed: {self.allowed}")
         if self.mend:
             lines.append(f"  mend:    {self.mend}")
-        return "\n".join(lines)
+        return escaped("\n".join(lines))
+
+
+def escaped(text: str) -> str:
+    """`text` with what a terminal would obey, and what no encoding can write, as escapes; line ends stay."""
+    return "".join(one if one.isprintable() or one == "\n" else one.encode("unicode_escape").decode("ascii") for one in text)
 
 
 class UserError(Exception):

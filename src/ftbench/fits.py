@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ftbench import corpus, grid, instructions, lexicon, miniature, params, schema
+from ftbench import corpus, grid, instructions, lexicon, miniature, params, schema, sources
 from ftbench.errors import Problem, nearest
 from ftbench.schema_datasets import Dataset, FileDataset, GeneratedDataset
 from ftbench.schema_models import DECODERS, ENCODERS, Dimensions, MiniatureModel, Model
@@ -34,8 +34,9 @@ def _unlisted(keys: tuple[str, ...], names: Iterable[str], allowed: Iterable[str
 
 
 def dataset(scale: str, name: str, data: Dataset) -> list[Problem]:
-    """What is wrong with the genres of a generated data set."""
-    found = []
+    """What is wrong with the genres of a generated data set, and with the names of ours that another gives columns for."""
+    columns = () if isinstance(data, GeneratedDataset) else data.columns or ()
+    found = unknown((scale, "datasets", name, "columns"), columns, sources.PUBLISHED.get(data.task, ()), f"column of the task {data.task}")
     for key in ("genres", "mismatched_genres") if isinstance(data, GeneratedDataset) else ():
         found += _unlisted((scale, "datasets", name, key), getattr(data, key) or (), lexicon.GENRES)
     return found

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from ftbench.errors import Problem, UserError, nearest
+from ftbench.errors import Problem, UserError, escaped, nearest
 
 PATH = Path("params.yaml")
 MAX_BYTES = 1_000_000  # a hundred times the file that this project ships
@@ -21,8 +21,8 @@ Block = TypeVar("Block", bound=BaseModel)
 def at(*keys: Any) -> str:
     """How a problem names a place in params.yaml: `params.yaml: offline.multinli.lora`."""
     text = ""
-    for key in keys:
-        text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else str(key)
+    for key in (key if isinstance(key, int) else escaped(str(key)).replace("\n", "\\n") for key in keys):
+        text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key
     return f"params.yaml: {text}" if text else "params.yaml"
 
 
@@ -79,7 +79,7 @@ def _refused(path: Path, found: str, allowed: str, line: int | None = None) -> U
 def _refuse_tricks(text: str, path: Path) -> None:
     # Before anything is built: what lets a small file become a large one, or hides a value behind another key.
     from ruamel.yaml import YAML
-    from ruamel.yaml.events import AliasEvent, MappingStartEvent, NodeEvent, SequenceStartEvent
+    from ruamel.yaml.events import AliasEvent, DocumentStartEvent, MappingStartEvent, NodeEvent, SequenceStartEvent
 
     depth, problems = 0, []
     for event in YAML(typ="safe", pure=True).parse(text):
@@ -87,6 +87,10 @@ def _refuse_tricks(text: str, path: Path) -> None:
         if isinstance(event, NodeEvent) and event.anchor is not None:
             sign = "*" if isinstance(event, AliasEvent) else "&"
             problems.append(Problem(f"{path}, line {line}", f"{sign}{event.anchor}", "no anchors and aliases", "write the value out"))
+        if tag := str(getattr(event, "tag", None) or ""):
+            problems.append(Problem(f"{path}, line {line}", f"the tag {shown(tag)}", "no tags", "write the value alone"))
+        if isinstance(event, DocumentStartEvent) and (event.version or event.tags):
+            problems.append(Problem(f"{path}, line {line}", "a directive: %YAML or %TAG", "YAML 1.2 without directives", "take it away"))
         if isinstance(event, (MappingStartEvent, SequenceStartEvent)):
             depth += 1
             if depth > MAX_DEPTH:

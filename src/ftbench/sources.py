@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ftbench import files, sources_files
+from ftbench import files, sources_files, sources_parquet
 from ftbench.errors import Problem, UserError, nearest
 from ftbench.schema_datasets import DataFile, Dataset, FileDataset, GeneratedDataset, HubDataset
 from ftbench.sources_files import Row
@@ -171,7 +171,7 @@ def resolve(task: str, given: Mapping[str, str], found: Sequence[str], where: st
     """Our column names -> a file's: as `given`, else the publishers' usual names. Raises UserError for every column that is not there."""
     columns: dict[str, str] = {}
     problems = []
-    shown = sources_files.printable(found)
+    shown = sources_parquet.printable(found)
     for ours, usual in PUBLISHED[task].items():
         candidates = (given[ours],) if ours in given else usual
         name = next((name for name in candidates if name in found), None)
@@ -201,12 +201,30 @@ def _from_hub(dataset: HubDataset, split: str) -> Iterator[tuple[str, Row]]:
     except (datasets.exceptions.DatasetNotFoundError, FileNotFoundError) as error:
         mend = "check repository, revision and files; log in with `hf auth login` if it is gated"
         raise UserError(Problem(where, f"not found: {error}", mend=mend)) from None
+    except Exception as error:
+        raise _unreadable(where, error) from None
     columns = resolve(dataset.task, dataset.columns or {}, table.column_names, where)
     problem = _label_order(dataset, table.features.get(columns.get("label", "")), where)
     if problem:
         raise UserError(problem)
-    for number, row in enumerate(table, start=1):
-        yield f"{where}, row {number}", _renamed(row, columns)
+    try:
+        for number, row in enumerate(table, start=1):
+            yield f"{where}, row {number}", _renamed(row, columns)
+    except Exception as error:
+        raise _unreadable(where, error) from None
+
+
+def _unreadable(where: str, error: Exception) -> Exception:
+    """What to raise for what a repository's files made `datasets` raise: whatever it is, it is about them, unless the machine or the
+    network is at fault."""
+    cause = error.__cause__ or error
+    network = {"huggingface_hub", "httpx", "httpx2", "requests", "aiohttp"}
+    for one in (error, cause):
+        at_fault = isinstance(one, (ConnectionError, TimeoutError, MemoryError)) or type(one).__module__.split(".")[0] in network
+        if at_fault or getattr(one, "errno", None) is not None:
+            return error
+    reason = str(cause).strip().splitlines()[0][:500] if str(cause).strip() else type(cause).__name__
+    return UserError(Problem(where, f"not readable: {reason}", mend="take a revision whose files are whole, or mend `files`"))
 
 
 def _label_order(dataset: HubDataset, feature: Any, where: str) -> Problem | None:

@@ -10,14 +10,16 @@ import codecs
 import csv
 import itertools
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ftbench.errors import Problem, UserError, nearest
+from ftbench import sources_parquet
+from ftbench.errors import Problem, UserError
+from ftbench.sources_parquet import Row
 
-Row = dict[str, Any] | str  # the fields of a row, or what is wrong with it
 LONGEST_ROW = 16 * 2**20  # bytes; a "row" longer than this is a file of another format, and must not fill the memory
 PIECE = 2**18  # characters read at once from a JSON list
 REENCODE = "save the file as UTF-8"
@@ -61,26 +63,31 @@ def _refuse_wide_encoding(path: Path, stream: BinaryIO) -> None:
         raise UserError(Problem(f"{path}:1", "text in UTF-16 or UTF-32, or a binary file", allowed="UTF-8", mend=REENCODE))
 
 
-def printable(names: Sequence[str]) -> list[str]:
-    """The names of a file's columns as a message may show them: a terminal would obey the escapes in one."""
-    return [name if name.isprintable() else ascii(name) for name in names]
+def _once(pairs: list[tuple[str, Any]]) -> Row:
+    """The fields of a JSON object, or what is wrong with it: json alone would keep the last of two values and say nothing."""
+    fields = dict(pairs)
+    if len(fields) == len(pairs):
+        return fields
+    names = [name for name, _ in pairs]
+    return _Fault(f"the key {next(name for name in names if names.count(name) > 1)!r:.80} twice")
 
 
-def _require(path: Path, found: Sequence[str], columns: Sequence[str]) -> None:
-    shown, mend = printable(found), "name the columns in `columns`"
-    if missing := [column for column in columns if column not in found]:
-        said = ", ".join(shown)
-        raise UserError([Problem(f"{path}:1", f"no column '{one}'", said, nearest(one, shown) or mend) for one in missing])
+class _Fault(str):
+    __slots__ = ()
 
 
 def _json_object(text: str) -> Row:
     try:
-        fields = json.loads(text)
+        fields = json.loads(text, object_pairs_hook=_once)
     except ValueError as error:
         return f"not JSON: {error}"
     except RecursionError:
         return "not JSON: nested too deeply"
-    return fields if isinstance(fields, dict) else f"a JSON {type(fields).__name__}, not an object"
+    return _object(fields)
+
+
+def _object(item: Any) -> Row:
+    return item if isinstance(item, (dict, _Fault)) else f"a JSON {type(item).__name__}, not an object"
 
 
 def _read_json_lines(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Row]]:
@@ -97,7 +104,7 @@ def _read_tsv(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Row]]:
     for number, text, complete in _lines(path):
         if not header:
             header = (text or "").split("\t")
-            _require(path, header, columns)
+            sources_parquet.require(path, header, columns)
             continue
         row: Row = "not UTF-8"
         if text is not None:
@@ -116,6 +123,7 @@ def _read_tsv(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Row]]:
 def _read_csv(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Row]]:
     with path.open("rb") as raw:
         _refuse_wide_encoding(path, raw)
+    csv.field_size_limit(LONGEST_ROW)
     # bytes that are not UTF-8 become surrogates, which the cleaning reports as a malformed row
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
         reader = csv.reader(stream, strict=True)
@@ -125,6 +133,10 @@ def _read_csv(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Row]]:
             try:
                 fields = next(reader, None)
             except csv.Error as error:
+                if not header:
+                    raise UserError(
+                        Problem(f"{path}:{number}", f"a header that is not CSV: {error}", mend="check the file's `format`")
+                    ) from None
                 if "unexpected end" in str(error) or "field limit" in str(error):
                     found = "a quote that is opened here or in a row below is never closed"
                     raise UserError(
@@ -136,7 +148,7 @@ def _read_csv(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Row]]:
                 break
             if not header:
                 header = fields
-                _require(path, header, columns)
+                sources_parquet.require(path, header, columns)
             elif len(fields) == len(header):
                 yield f"{path}:{number}", dict(zip(header, fields, strict=True))
             elif fields:
@@ -149,7 +161,7 @@ def _read_json_list(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, R
     """One JSON list of objects, as Alpaca is published, decoded item by item."""
     with path.open("rb") as raw:
         _refuse_wide_encoding(path, raw)
-    decoder, gap = json.JSONDecoder(), re.compile(r"[ \t\r\n,]*")
+    decoder, gap = json.JSONDecoder(object_pairs_hook=_once, parse_int=_integer), re.compile(r"[ \t\r\n,]*")
     number, opened = 1, False  # `number` is the line of `buffer[position]`
     buffer, position = "", 0
     with path.open(encoding="utf-8-sig", errors="surrogateescape") as stream:
@@ -178,9 +190,9 @@ def _read_json_list(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, R
                     if len(buffer) - position < LONGEST_ROW:
                         break  # the rest of the item may be in the next piece
                     raise UserError(_broken(path, number, error)) from None
-                if end == len(buffer) and not isinstance(item, dict):
+                if end == len(buffer) and not isinstance(item, (dict, _Fault)):
                     break  # a number may go on in the next piece
-                yield f"{path}:{number}", item if isinstance(item, dict) else f"a JSON {type(item).__name__}, not an object"
+                yield f"{path}:{number}", _object(item)
                 number += buffer.count("\n", position, end)
                 position = end
     try:
@@ -191,34 +203,19 @@ def _read_json_list(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, R
     raise UserError(Problem(f"{path}:{number}", "the JSON list is not closed: the file is truncated", mend="fetch the file again"))
 
 
+def _integer(digits: str) -> int | float:
+    """A whole number; one that Python refuses to read is no label and no id of anybody's."""
+    return int(digits) if len(digits) < 100 else math.inf
+
+
 def _broken(path: Path, number: int, error: json.JSONDecodeError | RecursionError) -> Problem:
     reason = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
     return Problem(f"{path}:{number}", f"not JSON, or truncated, in the item that starts here: {reason}", mend="fetch the file again")
 
 
-def _read_parquet(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Row]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path, pre_buffer=False) as file:
-            _require(path, file.schema_arrow.names, columns)
-            number = 0
-            for batch in file.iter_batches(batch_size=4096, columns=list(columns), use_threads=False):
-                for fields in batch.to_pylist():
-                    number += 1
-                    yield f"{path}, row {number}", fields
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError, OSError) as error:
-        raise UserError(_no_parquet(path, error)) from None
-
-
-def _no_parquet(path: Path, error: Exception) -> Problem:
-    return Problem(str(path), f"not readable as Parquet: {error}", mend="fetch the file again, or check its `format`")
-
-
 def _read_text(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Row]]:
     """One document a line, as the column `text`."""
-    _require(path, ["text"], columns)
+    sources_parquet.require(path, ["text"], columns)
     for number, text, _ in _lines(path):
         yield f"{path}:{number}", "not UTF-8" if text is None else {"text": text}
 
@@ -228,7 +225,7 @@ READERS: dict[str, Callable[[Path, Sequence[str]], Iterator[tuple[str, Row]]]] =
     "json": _read_json_list,
     "tsv": _read_tsv,
     "csv": _read_csv,
-    "parquet": _read_parquet,
+    "parquet": sources_parquet.read,
     "txt": _read_text,
 }
 
@@ -236,12 +233,6 @@ READERS: dict[str, Callable[[Path, Sequence[str]], Iterator[tuple[str, Row]]]] =
 def names(path: Path, file_format: str) -> list[str]:
     """The columns of a file: Parquet's schema, or the keys of its first twenty readable rows, in order. Raises UserError as `read` does."""
     if file_format == "parquet":
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        try:
-            return list(pq.read_schema(path).names)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-            raise UserError(_no_parquet(path, error)) from None
+        return sources_parquet.names(path)
     readable = (row for _, row in read(path, file_format, []) if isinstance(row, dict))
     return list(dict.fromkeys(key for row in itertools.islice(readable, 20) for key in row))

@@ -56,6 +56,7 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespac
 def _keep(record: Path, text: str) -> None:
     try:
         record.parent.mkdir(parents=True, exist_ok=True)
-        record.write_text(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')}\n{' '.join(sys.argv)}\n{text}\n", encoding="utf-8")
+        content = f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')}\n{' '.join(sys.argv)}\n{text}\n"
+        record.write_text(content, encoding="utf-8", errors="backslashreplace")  # half of a surrogate pair must not, either
     except OSError as error:  # a full disk must not hide the first fault
         print(f"no record could be written to {record}: {error}", file=sys.stderr)

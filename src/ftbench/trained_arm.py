@@ -116,6 +116,9 @@ def load(arm: Arm) -> tuple[Any, Any]:
     from ftbench import models
 
     try:
+        if odd := [f"{path.name}: {name}" for path in sorted(arm.folder.glob("*.safetensors")) for name in weights.not_numbers(path)]:
+            found = inert(f"{len(odd)} tensors hold values that are not numbers, first {odd[0]}")
+            raise UserError(Problem(inert(arm.folder), found, mend="fetch it again with `dvc pull`, or train the arm again"))
         model, tokenizer = models.load_arm(arm.folder, arm.base)
     except (SafetensorError, ValueError, KeyError, RuntimeError, OSError) as error:
         if isinstance(error, torch.OutOfMemoryError) or getattr(error, "errno", None) is not None:

@@ -16,15 +16,10 @@ from ftbench import grid, params, schema
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
-    "README.md",
-    "CONTRIBUTING.md",
-    "docs/adding-things.md",
-    "docs/results-schema.md",
-    "docs/pitfalls.md",
-    "docs/remotes.md",
-    "docs/crashes.md",
-]
-CODE_FOLDERS = ("stages/", "src/", "docs/", "tests/", "benchmarks/", "examples/", ".github/", ".ci/")
+    "README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/adding-things.md", "docs/results-schema.md", "docs/pitfalls.md", "docs/remotes.md",
+    "docs/crashes.md", "docs/reliability.md",
+]  # fmt: skip
+CODE_FOLDERS = ("stages/", "src/", "docs/", "tests/", "benchmarks/", "soak/", "examples/", ".github/", ".ci/")
 KEPT_ELSEWHERE = ("data/", "models/", "reports/", ".ftbench/")
 WRITTEN_BY_A_COMMAND = ["reports/*/sweeps/*.json"]  # and not by a stage
 MADE_BY_THE_READER = {"stages/train_ia3.py"}  # the example of a new method
@@ -203,7 +198,8 @@ def test_the_arm_that_the_readme_adds_passes_the_check(raw):
 
 
 @pytest.mark.parametrize(
-    "document", ["README.md", "CONTRIBUTING.md", "docs/adding-things.md", "docs/pitfalls.md", "docs/remotes.md", "docs/crashes.md"]
+    "document",
+    ["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/adding-things.md", "docs/pitfalls.md", "docs/remotes.md", "docs/crashes.md"],
 )
 def test_no_measured_figure_is_written_by_hand(document):
     prose = re.sub(r"`[^`]*`", "", FENCE.sub("", text(document)))

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny_arms
+from safetensors.torch import load_file, save_file
 from tiny_arms import ARCHITECTURES, Base
 
 from ftbench import bases, cli, files
@@ -164,6 +165,14 @@ def test_what_is_no_arm_of_pairs_is_refused_in_one_block(
         weights.write_bytes(weights.read_bytes()[:-100])
 
     assert "cannot be loaded on" in refused(altered("encoder", truncated), roberta)
+
+    def not_a_number(folder: Path) -> None:
+        tensors = load_file(folder / "model.safetensors")
+        tensors["classifier.out_proj.bias"][1] = float("nan")
+        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+    said = refused(altered("encoder", not_a_number), roberta)
+    assert "1 tensors hold values that are not numbers, first model.safetensors: classifier.out_proj.bias" in said
 
 
 def test_a_base_of_the_same_name_and_another_shape_is_refused(

@@ -93,3 +93,12 @@ def test_an_input_longer_than_the_positions_is_refused() -> None:
         bases.new_miniature("roberta", dimensions, 500, ["a man"], 0, block_size=65)
     with pytest.raises(UserError, match="at most 66"):
         bases.new_miniature("llama", dimensions, 500, ["a man"], 0, block_size=67)
+
+
+def test_a_manifest_that_does_not_say_what_it_must_is_refused(tmp_path: Path) -> None:
+    bases.write_manifest(tmp_path, {"model": "phi_2", "source": "file", "encoder": False, "revision": None})
+    with pytest.raises(UserError, match="it does not say: folder, repository\n"):
+        bases.location(tmp_path)
+    bases.write_manifest(tmp_path, {"source": "miniature"})
+    with pytest.raises(UserError, match="it does not say: model, encoder\n"):
+        bases.load_tokenizer(tmp_path)

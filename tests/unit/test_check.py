@@ -338,3 +338,12 @@ def test_junk_anywhere_in_the_grid_is_a_readable_mistake_and_never_a_crash(raw: 
             block = block[key]
         block[last] = junk
         assert all(str(problem) for problem in mistakes(changed, root))
+
+
+def test_a_column_that_the_task_does_not_have_is_refused_before_anything_runs(raw: dict[str, Any], root: Path) -> None:
+    raw["paper"]["datasets"]["snli"]["columns"] = {"premise": "sentence1", "hypotesis": "sentence2"}
+    with pytest.raises(UserError) as caught:
+        checks.everything(raw, root)
+    [problem] = caught.value.problems
+    assert (problem.where, problem.found) == ("params.yaml: paper.datasets.snli.columns.hypotesis", "an unknown column of the task nli")
+    assert problem.mend == "did you mean 'hypothesis'?"

@@ -226,3 +226,116 @@ def test_an_index_with_a_missing_shard_is_no_checkpoint(folder: Path) -> None:
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": index}))
     with pytest.raises(UserError, match="no weights"):
         checkpoints.from_folder("llama_3_8b", pinned(folder))
+
+
+# ---- what transformers would go on with ------------------------------------------------------------------------------------------------
+
+
+def change(folder: Path, edit: Callable[[dict[str, torch.Tensor]], object]) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    edit(tensors)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def refused(folder: Path) -> str:
+    with pytest.raises(UserError) as refusal:
+        checkpoints.verify("llama_3_8b", "llama", folder)
+    return str(refusal.value)
+
+
+NORM = "model.layers.1.input_layernorm.weight"
+
+
+def test_a_tensor_that_is_missing_is_refused_and_not_replaced_by_random_numbers(folder: Path) -> None:
+    change(folder, lambda tensors: tensors.pop(NORM))
+    assert f"no weights for {NORM}\n" in refused(folder)
+
+
+def test_a_tensor_of_another_shape_than_the_configuration_says_is_refused_with_both(folder: Path) -> None:
+    change(folder, lambda tensors: tensors.update({NORM: tensors[NORM][:-1].clone()}))
+    assert f"{NORM} is [31], and [32] by config.json" in refused(folder)
+
+
+def test_a_layer_that_the_configuration_does_not_have_is_refused_and_not_left_out(folder: Path) -> None:
+    edit(folder / "config.json", num_hidden_layers=1)
+    said = refused(folder)
+    assert "weights of a layer that config.json does not have: model.layers.1." in said
+    assert "4 more tensors do not fit" in said  # of nine in a layer, five are named
+
+
+def test_more_layers_than_tensors_are_refused_before_they_are_built(folder: Path) -> None:
+    edit(folder / "config.json", num_hidden_layers=10**6)
+    assert "num_hidden_layers 1000000, and 21 tensors" in refused(folder)
+
+
+def test_numbers_are_searched_for_in_the_whole_of_a_large_tensor(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "WHOLE", 64)
+    assert checkpoints.verify("llama_3_8b", "llama", folder)
+    name = "model.layers.0.mlp.down_proj.weight"
+    change(folder, lambda tensors: tensors[name].view(-1)[-1:].fill_(float("inf")))
+    assert f"{name} holds values that are not numbers\n" in refused(folder)
+
+
+def test_a_tokenizer_that_knows_no_word_is_refused(folder: Path) -> None:
+    edit(folder / "tokenizer.json", model={"type": "BPE", "vocab": {}, "merges": []}, added_tokens=[])
+    assert "it reads a sentence as one token or none" in refused(folder)
+
+
+@pytest.mark.parametrize(("model_type", "says"), [("evil", "model_type evil"), (["llama"], "model_type is no name")])
+def test_an_architecture_that_only_code_of_the_repository_could_know_is_refused(folder: Path, model_type: object, says: str) -> None:
+    edit(folder / "config.json", model_type=model_type, auto_map={"AutoConfig": "configuration_evil.C"})
+    with pytest.raises(UserError, match=says):
+        checkpoints.verify("evil", "evil", folder)
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {"a": torch.zeros(1).expand(2**38)},
+        {"a": torch.zeros(2, 2).to_sparse()},
+        {"a": torch.empty(2, device="meta")},
+        {"a": torch.zeros(2, dtype=torch.complex64)},
+        {1: torch.zeros(2)},
+    ],
+    ids=["a_terabyte_from_nothing", "sparse", "without_data", "complex", "a_number_for_a_name"],
+)
+def test_a_pytorch_file_whose_tensors_are_not_what_they_seem_is_refused_before_memory_is_taken(folder: Path, tensors: object) -> None:
+    (folder / "model.safetensors").unlink()
+    torch.save(tensors, folder / "pytorch_model.bin")
+    with pytest.raises(UserError, match="the restricted loader rejects it"):
+        checkpoints.with_safetensors(folder, "key")
+    assert not (weights.CONVERTED / "key").exists()
+
+
+@pytest.mark.parametrize("name", [7, ["x"], "a" * 5000, "sub/a.safetensors"])
+def test_an_index_whose_names_are_no_files_of_the_folder_is_refused(folder: Path, name: object) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": name}}))
+    with pytest.raises(UserError, match=r"not an index of weights|a weight file outside the folder"):
+        weights.find(folder, weights.SAFETENSORS)
+
+
+def sharded(folder: Path, index: Callable[[dict[str, str]], dict[str, str]]) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    names = {name: f"model-0000{1 + number % 2}-of-00002.safetensors" for number, name in enumerate(sorted(tensors))}
+    for shard in set(names.values()):
+        save_file({name: tensors[name] for name, own in names.items() if own == shard}, folder / shard, metadata={"format": "pt"})
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index(names)}))
+
+
+def test_shards_hold_the_tensors_that_their_index_says(folder: Path) -> None:
+    sharded(folder, lambda names: names)
+    assert checkpoints.verify("llama_3_8b", "llama", folder)["num_parameters"] > 0
+    (folder / "model.safetensors.index.json").write_text(
+        json.dumps({"metadata": {}, "weight_map": {NORM: "model-00002-of-00002.safetensors", "more": "model-00001-of-00002.safetensors"}})
+    )
+    assert "tensors are not in the file that it names, first " in refused(folder)
+
+
+def test_a_tensor_that_stands_in_two_shards_is_refused(folder: Path) -> None:
+    sharded(folder, lambda names: names)
+    one, other = (folder / f"model-0000{number}-of-00002.safetensors" for number in (1, 2))
+    twice = next(iter(load_file(one)))
+    save_file({**load_file(other), twice: load_file(one)[twice]}, other, metadata={"format": "pt"})
+    assert f"{twice} stands in {one.name} too" in refused(folder)

@@ -196,3 +196,25 @@ def test_every_optimiser_schedule_and_sampling_that_is_allowed_is_one_of_the_tra
     training, utils = ((source / name).read_text() for name in ("training_args.py", "trainer_utils.py"))
     assert all(f'= "{name}"' in training for name in get_args(schema.Optimiser))
     assert all(f'= "{name}"' in utils for name in get_args(schema.Scheduler))
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "found"),
+    [
+        ("a: 1\nb: !!str 5\n", 2, 'the tag "tag:yaml.org,2002:str"'),
+        ("a: !!int '7'\n", 1, 'the tag "tag:yaml.org,2002:int"'),
+        ("a: ! 5\n", 1, 'the tag "!"'),
+        ("a:\n  !!map {}\n", 2, "the tag"),
+        ("%YAML 1.1\n---\na: no\n", 2, "a directive"),
+        ("%TAG !x! tag:x,2026:\n---\na: 1\n", 2, "a directive"),
+    ],
+)
+def test_what_gives_a_value_another_meaning_than_it_is_written_with_is_refused(tmp_path: Path, text: str, line: int, found: str) -> None:
+    said = refused(tmp_path, text)
+    assert f"line {line}\n  found:   {found}" in said
+
+
+def test_a_key_that_a_terminal_would_obey_is_named_with_its_escapes(tmp_path: Path) -> None:
+    said = refused(tmp_path, '"a\\e[31m":\n  1: x\n')
+    assert "params.yaml: a\\x1b[31m\n" in said
+    assert "\x1b" not in said

@@ -333,3 +333,47 @@ def test_the_pinned_revision_is_what_is_asked_of_the_hub(monkeypatch: pytest.Mon
     assert asked == {
         "repository": "stanfordnlp/snli", "data_files": {"train": ["plain_text/train-*.parquet"]}, "revision": REVISION, "split": "train",
     }  # fmt: skip
+
+
+# ---------------------------------------------------------------------------------------------- what json, csv and Parquet let pass
+def test_a_key_that_stands_twice_in_an_object_is_a_malformed_row_in_both_kinds_of_json(tmp_path: Path) -> None:
+    twice = '{"a": 1, "b": 2, "a": 3}'
+    assert rows(written(tmp_path, "a.jsonl", twice + '\n{"a": 4}\n')) == [(":1", "the key 'a' twice"), (":2", {"a": 4})]
+    assert rows(written(tmp_path, "a.json", f'[{twice},\n{{"a": 4}}]')) == [(":1", "the key 'a' twice"), (":2", {"a": 4})]
+
+
+def test_a_whole_number_that_python_refuses_to_read_ends_in_no_traceback(tmp_path: Path) -> None:
+    digits = "9" * 5000
+    assert rows(written(tmp_path, "a.jsonl", f'{{"a": {digits}}}\n'))[0][1].startswith("not JSON: ")
+    assert rows(written(tmp_path, "a.json", f'[{{"a": {digits}}}, {{"a": 12}}]')) == [(":1", {"a": float("inf")}), (":1", {"a": 12})]
+
+
+@pytest.mark.parametrize(("file_format", "separator"), [("csv", ","), ("tsv", "\t")])
+def test_a_header_that_names_a_needed_column_twice_is_refused(tmp_path: Path, file_format: str, separator: str) -> None:
+    path = written(tmp_path, f"a.{file_format}", separator.join("aba") + "\n" + separator.join("123") + "\n")
+    with pytest.raises(UserError, match=r":1\n  found:   the column 'a' more than once\n  allowed: a, b, a"):
+        rows(path, ["a", "b"])
+    assert rows(path, ["b"]) == [(":2", {"a": "3", "b": "2"})]
+
+
+def test_a_header_that_is_no_csv_is_refused_and_the_next_line_is_not_taken_for_it(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=":1\n  found:   a header that is not CSV"):
+        rows(written(tmp_path, "a.csv", '"a";"b"\na,b\n1,2\n'))
+
+
+def test_a_csv_field_of_a_megabyte_is_a_field(tmp_path: Path) -> None:
+    assert rows(written(tmp_path, "a.csv", "a,b\n" + "x" * 2**20 + ",y\n"), ["a"]) == [(":2", {"a": "x" * 2**20, "b": "y"})]
+
+
+@pytest.mark.parametrize("kind", [pa.timestamp("us"), pa.duration("ms")])
+def test_parquet_values_that_python_has_no_object_for_are_refused(tmp_path: Path, kind: pa.DataType) -> None:
+    pq.write_table(pa.table({"a": pa.array([2**62], kind)}), tmp_path / "a.parquet")
+    with pytest.raises(UserError, match="not readable as Parquet"):
+        rows(tmp_path / "a.parquet", ["a"])
+
+
+def test_a_hub_repository_whose_file_is_no_data_is_refused_and_named(repository: Path) -> None:
+    for path in repository.iterdir():
+        path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(UserError, match=r"stanfordnlp/snli@.* train\n  found:   not readable: "):
+        list(sources.rows(hub_dataset(entailment=0, neutral=1, contradiction=2), "train"))

@@ -42,7 +42,7 @@ def zizmor(folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_there_are_workflows():
-    assert {path.name for path in WORKFLOWS} == {"test.yml", "results.yml", "comment.yml", "gpu.yml"}
+    assert {path.name for path in WORKFLOWS} == {"test.yml", "results.yml", "comment.yml", "gpu.yml", "audit.yml"}
 
 
 def test_every_action_is_pinned_by_a_commit_with_its_version_beside_it():
