@@ -77,15 +77,6 @@ def test_cells_are_escaped_in_html_and_control_characters_are_gone():
     assert '<th scope="col">&lt;h&gt;</th>' in page
 
 
-def test_an_inline_drawing_keeps_its_references_within_itself():
-    body = '<g id="a"><use xlink:href="#b"/></g><path id="b" clip-path="url(#c)"/></svg>'
-    svg = f'<?xml version="1.0"?>\n<svg width="1"><metadata>m</metadata>{body}'
-    assert report_svg.inline(svg, "p", 'a "b" <c>') == (
-        '<svg role="img" aria-label="a &#34;b&#34; &lt;c&gt;" width="1"><g><use href="#p-b"/></g>'
-        '<path id="p-b" clip-path="url(#p-c)"/></svg>'
-    )
-
-
 def test_figures_are_the_same_bytes_each_time_and_survive_odd_curves():
     lines = {"loss": {"one": [(0.0, 1.0), (1.0, 0.5)], "flat": [(0.0, 0.5)], "none": []}}
     assert figures.lines(lines, "epoch") == figures.lines(lines, "epoch")
