@@ -220,7 +220,13 @@ def ledger_blocks(book: Mapping[str, Any]) -> list[Block]:
         ]
         blocks.append(Heading(f"Claims about {study}", 3))
         blocks.append(
-            Table(f"Claims about {study}. Scale {book['scale']}, unless the last column says full size.", headers, rows, frozenset({0, 6}))
+            Table(
+                f"Claims about {study}. Scale {book['scale']}, unless the last column says full size.",
+                headers,
+                rows,
+                frozenset({0, 6}),
+                frozenset({"verdict"}),
+            )
         )
     return blocks
 

@@ -1,4 +1,4 @@
-"""What a study page says of single examples and groups of them: confusions, genres, failure cases; and of its machines."""
+"""What a study page says of single examples and groups of them: confusions, genres, failure cases."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ftbench.tables import (
 )
 from ftbench.text import LABELS
 
+CHOSEN_BY = frozenset({"case", "gold", "genre", "phenomenon", "kind"})  # of the examples: what a reader of the page may choose them by
 SEEN = ("overlap", "negation", "numbers", "length")
 
 
@@ -114,5 +115,5 @@ def _examples(study: Study, arm: str, one: Mapping[str, Any]) -> list[Block]:
         for example in examples
     ]
     if rows:
-        blocks.append(Table(study.caption(f"Examples: {title}"), ["case", *columns], rows, frozenset()))
+        blocks.append(Table(study.caption(f"Examples: {title}"), ["case", *columns], rows, frozenset(), CHOSEN_BY))
     return blocks

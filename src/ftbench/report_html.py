@@ -114,9 +114,10 @@ def _shown(block: Block, prefix: str) -> dict[str, Any] | None:
             alt = tables.inert(alt, 2000)
             drawing = Markup(report_inline.inline(svg, prefix, alt))  # noqa: S704  drawn by us; its texts are escaped by matplotlib
             return {"kind": "figure", "svg": drawing, "alt": alt, "follows": report_svg.follows_the_theme(drawing)}
-        case Table(caption, headers, rows, code):
+        case Table(caption, headers, rows, code, filters):
             cells = [[_cell(cell, index in code) for index, cell in enumerate(row)] for row in rows]
             caption = tables.inert(caption.replace("`", ""), 2000)
-            return {"kind": "table", "caption": caption, "headers": [tables.inert(one) for one in headers], "rows": cells}
+            named = [{"text": tables.inert(one), "filters": one in filters} for one in headers]
+            return {"kind": "table", "caption": caption, "headers": named, "rows": cells}
         case Links():
             return None  # the page holds what they lead to

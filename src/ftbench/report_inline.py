@@ -8,7 +8,7 @@ marks two. The paper below a drawing is the page's own. Nothing else is left out
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from xml.etree import ElementTree
 
 from ftbench import report_paths
@@ -47,7 +47,7 @@ def inline(svg: str, prefix: str, alt: str) -> str:
         element.tag = element.tag.rpartition("}")[2]
         element.text = element.text if element.tag in ("text", "tspan", "title") else None
         element.tail = element.tail if element.tag == "tspan" and (element.tail or "").strip() else None
-    _without(root, lambda one: one.tag == "metadata" or one.tag == "style")
+    _without(root, lambda one: one.tag in ("metadata", "style"))
     for element in root.iter():
         _plain(element)
     _lines_for_ticks(root)
@@ -63,9 +63,8 @@ def inline(svg: str, prefix: str, alt: str) -> str:
     return ElementTree.tostring(root, encoding="unicode").replace(" />", "/>")  # a text's own > is escaped
 
 
-def _without(parent: Element, unwanted: object) -> None:
+def _without(parent: Element, unwanted: Callable[[Element], bool]) -> None:
     """Take out the elements of which `unwanted` is true, and definitions of nothing."""
-    assert callable(unwanted)
     for child in list(parent):
         _without(child, unwanted)
         if unwanted(child) or (child.tag == "defs" and not len(child)):

@@ -99,7 +99,12 @@ def results(study: Study) -> list[Block]:
     headers = ["name", "kind", *[column.replace("_", " ") for column in columns], "seed part", "item part", "seeds", "n"]
     blocks: list[Block] = [
         Heading("Results", 2),
-        Table(study.caption(f"Every arm and baseline on {study.comparison['dataset']}, split {study.comparison['split']}"), headers, rows),
+        Table(
+            study.caption(f"Every arm and baseline on {study.comparison['dataset']}, split {study.comparison['split']}"),
+            headers,
+            rows,
+            filters=frozenset({"kind"}),
+        ),
         Paragraph(SEEDS if any(one["seed_se"] is not None for one in study.entries.values()) else ONE_SEED),
     ]
     together = [names(group) for group in study.comparison["groups"] if len(group) > 1]
@@ -139,7 +144,7 @@ def tests(study: Study) -> list[Block]:
     right = "accuracy" if study.answers is None else "exact match"
     headers = ["arm", "against", f"difference ({unit})", "95 % interval", "p (Holm)", "told apart", f"McNemar p of {right} by seed"]
     caption = study.caption("Differences on the same examples: the seed-aware test compares methods, McNemar's the models of one seed")
-    return [Heading("Differences", 2), Table(caption, headers, rows, frozenset({0, 1}))]
+    return [Heading("Differences", 2), Table(caption, headers, rows, frozenset({0, 1}), frozenset({"told apart"}))]
 
 
 def controls(study: Study) -> list[Block]:

@@ -1,4 +1,4 @@
-"""What is done to the text of a drawing: series named, decimals cut; for a page of many: own ids, no inline styles, light and dark."""
+"""What is done to the text of a drawing: series named, decimals cut, and whether a page in the dark knows its colours."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import html
 import itertools
 import re
 from typing import Any
-
-from markupsafe import escape
 
 UNSEEN = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
 # The house colours, which report.css has a dark twin of. A drawing with any other stays on white paper.

@@ -43,12 +43,16 @@ class Quote:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells with a caption that says what they are, and at which scale. Cells are foreign text; in `code` columns names."""
+    """Rows of cells with a caption that says what they are, and at which scale. Cells are foreign text; in `code` columns names.
+
+    By the values of the columns named in `filters` a page with a script lets its reader choose rows.
+    """
 
     caption: str
     headers: Sequence[str]
     rows: Sequence[Sequence[str]]
     code: frozenset[int] = frozenset({0})
+    filters: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
