@@ -9,12 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftbench import answer_groups, cases, comparison, files, predictions, questions, rubrics, statistics
+from ftbench.answers import QUESTIONS
 from ftbench.comparison import Grid, Scored
 from ftbench.grid import with_examples
 from ftbench.predictions import Entry, Predictions
-
-QUESTIONS = "questions"  # the split, in a predictions file, of the questions that have no reference
-
 
 LEAST = 20  # answers that a percentile is taken of
 SCORES = (  # of metrics.json, as the scores files have them

@@ -118,16 +118,26 @@ def _dissolved(parent: Element, of_an_axis: bool = False) -> None:
 
 def _joined(parent: Element, start: int, end: int) -> None:
     """Of children that belong to one axis: the lines that look alike as one path, where the first of them stood; then the texts."""
-    paths: dict[tuple[tuple[str, str], ...], Element] = {}
+    paths: dict[object, Element] = {}
     for child in list(parent)[start:end]:
-        if child.tag != "path" or child.get("fill") != "none":
+        if not _is_line(child):
             continue
-        look = tuple(sorted((name, value) for name, value in child.items() if name != "d"))
+        look = _look(child)
         if look in paths:
             paths[look].set("d", f"{paths[look].get('d')} {child.get('d')}")
             parent.remove(child)
         else:
             paths[look] = child
+
+
+def _is_line(element: Element) -> bool:
+    """Whether it is an unfilled path whose overlaps with others of its look show nothing."""
+    solid = not {"opacity", "stroke-opacity", "stroke-dasharray", "id"} & set(element.keys())
+    return element.tag == "path" and element.get("fill") == "none" and solid and not len(element)
+
+
+def _look(element: Element) -> object:
+    return element.tag, tuple(sorted((name, value) for name, value in element.items() if name != "d"))
 
 
 def _gathered(parent: Element) -> None:
@@ -137,7 +147,10 @@ def _gathered(parent: Element) -> None:
     kept: list[Element] = []
     for child in list(parent):
         last = kept[-1] if kept else None
-        if last is not None and "data-series" in child.keys() and _said(child) == _said(last):  # noqa: SIM118  an element is no mapping
+        if last is not None and _is_line(child) and _look(child) == _look(last):  # the two sides of a frame
+            last.set("d", f"{last.get('d')} {child.get('d')}")
+            parent.remove(child)
+        elif last is not None and "data-series" in child.keys() and _said(child) == _said(last):  # noqa: SIM118  an element is no mapping
             last.extend([one for one in child if one.tag != "title"])
             parent.remove(child)
         else:

@@ -14,7 +14,7 @@ import pytest
 from ftbench import files, text
 
 REPOSITORY = Path(__file__).parents[2]
-DRAWN = ("confusion/qkv-nf4.csv", "calibration/qkv-nf4.csv", "cost.csv")
+DRAWN = ("confusion/qkv-nf4.csv", "calibration/qkv-nf4.csv", "cost.csv", "scores.csv")
 METRICS = {
     "accuracy",
     "accuracy_ci_low",
@@ -279,7 +279,7 @@ def test_resources_that_are_empty_stop_it_with_their_path(root, text, said):
     assert "reports/snli/resources/qkv-nf4-1.csv" in done.stderr
     assert said in done.stderr
     assert not (root / "reports/snli/metrics.json").exists()
-    for folder in ("usage", "confusion", "calibration", "cost.csv"):
+    for folder in ("usage", "confusion", "calibration", "cost.csv", "scores.csv"):
         assert not (root / "reports/snli" / folder).exists()
 
 

@@ -115,8 +115,8 @@ def test_the_html_page_is_whole_and_fetches_nothing(reported):
     assert len(checker.ids) == len(set(checker.ids))
     assert "prefers-color-scheme: dark" in page
     # one of all studies in front; in each one's own section scores, cost, losses, learning rates, gradient norms and usage; the reliability
-    # of pairs, and arm by arm the curves of a study of several models
-    assert page.count("<svg ") == 1 + 2 * 6 + 1 + 1
+    # and the confusions of pairs, and arm by arm the curves of a study of several models
+    assert page.count("<svg ") == 1 + 2 * 6 + 2 + 1
     assert "url(#" not in re.sub(r"url\(#(" + "|".join(map(re.escape, checker.ids)) + r")\)", "", page)
 
 

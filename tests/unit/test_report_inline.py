@@ -58,6 +58,12 @@ def test_the_parts_of_an_interval_are_one_group_with_one_title_and_two_series_st
     assert found.count("<path") == 5
 
 
+def test_the_sides_of_a_frame_are_one_line_and_dashes_stay_apart():
+    side = '<g><path d="M 1 1 L 1 2" style="fill: none; stroke: #000000{}"/></g>'
+    assert inlined(side.format("") * 2) == '<path d="M1 1v1M1 1v1" fill="none" stroke="#000000"/>'
+    assert inlined(side.format("; stroke-dasharray: 1,2") * 2).count("<path") == 2
+
+
 def test_the_paper_is_the_pages_own_and_hollow_marks_keep_their_white():
     paper = '<path d="M 0 0 L 9 0 z" style="fill: #ffffff"/>'
     hollow = '<path d="M 1 1 L 2 2" style="fill: #ffffff; stroke: #0072b2"/>'
