@@ -7,7 +7,8 @@ import itertools
 import re
 from typing import Any
 
-UNSEEN = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
+from ftbench import unseen
+
 # The house colours, which report.css has a dark twin of. A drawing with any other stays on white paper.
 COLOURS = frozenset(["none", "#000000", "#ffffff", "#e4e4e4", "#767676", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"])
 
@@ -22,10 +23,10 @@ def finished(svg: str) -> str:
     numbers = itertools.count(1)
 
     def group(found: re.Match[str]) -> str:
-        series, title = (html.escape(UNSEEN.sub("", bytes.fromhex(text).decode())) for text in found.groups())
+        series, title = (html.escape(unseen.removed(bytes.fromhex(text).decode())) for text in found.groups())
         return f'<g id="series_{next(numbers)}" data-series="{series}">{f"<title>{title}</title>" if title else ""}'
 
-    return re.sub(r'<g id="series-([0-9a-f]*)-([0-9a-f]*)">', group, compact(UNSEEN.sub("", svg)))
+    return re.sub(r'<g id="series-([0-9a-f]*)-([0-9a-f]*)">', group, compact(unseen.removed(svg, kept="\n")))
 
 
 def compact(svg: str) -> str:
