@@ -89,7 +89,7 @@ def _lines_for_ticks(root: Element) -> None:
         points = re.fullmatch(r"M (\S+) (\S+)\s+L (\S+) (\S+)\s*", mark.get("d", "")) if mark is not None else None
         if mark is None or points is None:
             continue
-        x, y = (float(use.attrib.pop(name)) for name in "xy")
+        x, y = (float(use.attrib.pop(name, "0")) for name in "xy")
         x1, y1, x2, y2 = (float(one) for one in points.groups())
         line = f"M {x + x1:.2f} {y + y1:.2f} L {x + x2:.2f} {y + y2:.2f}"
         use.attrib = {**use.attrib, **mark.attrib, "fill": "none", "d": line}
@@ -100,12 +100,12 @@ def _lines_for_ticks(root: Element) -> None:
     _without(root, lambda one: one.tag == "path" and one.get("id") in marks and one.get("id") not in used)
 
 
-def _dissolved(parent: Element, of_an_axis: bool = False) -> None:
-    """Replace groups that say nothing by what they hold, inside an axis above all; its lines that look alike become one path each."""
+def _dissolved(parent: Element) -> None:
+    """Replace groups that say nothing by what they hold; the lines of an axis that look alike become one path each."""
     for child in list(parent):
         named = child.get("id", "")
         if child.tag == "g" and not set(child.keys()) - {"id"}:
-            _dissolved(child, of_an_axis or named.startswith("matplotlib.axis_"))
+            _dissolved(child)
             place = list(parent).index(child)
             parent.remove(child)
             for offset, inner in enumerate(child):
@@ -117,7 +117,7 @@ def _dissolved(parent: Element, of_an_axis: bool = False) -> None:
 
 
 def _joined(parent: Element, start: int, end: int) -> None:
-    """Of children that belong to one axis: the lines that look alike as one path, where the first of them stood; then the texts."""
+    """Of children that belong to one axis: the lines that look alike as one path, where the first of them stood."""
     paths: dict[object, Element] = {}
     for child in list(parent)[start:end]:
         if not _is_line(child):
@@ -150,7 +150,7 @@ def _gathered(parent: Element) -> None:
         if last is not None and _is_line(child) and _look(child) == _look(last):  # the two sides of a frame
             last.set("d", f"{last.get('d')} {child.get('d')}")
             parent.remove(child)
-        elif last is not None and "data-series" in child.keys() and _said(child) == _said(last):  # noqa: SIM118  an element is no mapping
+        elif last is not None and child.get("data-series") is not None and _said(child) == _said(last):
             last.extend([one for one in child if one.tag != "title"])
             parent.remove(child)
         else:
@@ -202,7 +202,7 @@ def _lifted(element: Element) -> None:
     for name in sorted(SHARED):
         values = {one.get(name) for one in parts}
         of_texts = name.startswith(("fill", "stroke")) and any(True for _ in element.iter("text"))
-        if len(values) == 1 and None not in values and name not in element.keys() and not of_texts:  # noqa: SIM118
+        if len(values) == 1 and None not in values and element.get(name) is None and not of_texts:
             element.set(name, str(values.pop()))
             for one in parts:
                 del one.attrib[name]
@@ -210,8 +210,8 @@ def _lifted(element: Element) -> None:
 
 def _placed(element: Element, whole: bool) -> None:
     """Positions with one decimal of a point; two inside definitions and whatever is scaled or moved."""
-    whole = whole and element.tag not in ("defs", "tspan") and ("transform" not in element.keys() or element.tag == "text")  # noqa: SIM118
-    if "d" in element.keys():  # noqa: SIM118
+    whole = whole and element.tag not in ("defs", "tspan") and (element.get("transform") is None or element.tag == "text")
+    if element.get("d") is not None:
         element.set("d", report_paths.steps(element.get("d", ""), 1 if whole else 2))
     for name in ("x", "y", "width", "height"):
         if whole and element.tag != "svg" and re.fullmatch(r"-?[\d.]+", element.get(name, "")):
