@@ -103,8 +103,8 @@ def _digests(out: Path, name: str, arms: Sequence[str]) -> dict[str, str]:
     folder = out / name
     found = {path: [out / path] for path in ("accounting.json", *(f"{name}/{one}" for one in (*READ, "answers.json")))}
     for group in ("curves", "usage"):
-        found[f"{name}/{group}/*.csv"] = [folder / group / f"{arm}.csv" for arm in sorted(arms)]
-    found[f"{name}/sweeps/*.json"] = sorted((folder / "sweeps").glob("*.json"))
+        found[f"{name}/{group}/"] = [folder / group / f"{arm}.csv" for arm in sorted(arms)]
+    found[f"{name}/sweeps/"] = sorted((folder / "sweeps").glob("*.json"))
     there = {path: [one for one in read if one.exists()] for path, read in found.items()}
     return {path: digest(*read) for path, read in there.items() if read}
 

@@ -194,7 +194,7 @@ def test_a_studys_page_names_every_file_that_it_was_made_from_by_its_digest(repo
     for group in groups:
         content = b"".join((reported / name).read_bytes() for name in group)
         assert f"| `{hashlib.sha256(content).hexdigest()[:16]}` " in page, group
-    assert "snli/curves/*.csv" in page
+    assert "| snli/curves/ " in page
     assert hashlib.sha256((reported / "coverage.json").read_bytes()).hexdigest()[:16] in text_of(reported / "README.md")
 
 
