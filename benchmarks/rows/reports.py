@@ -56,10 +56,11 @@ def diff(options: made.Options) -> timing.Row:
         move(path)
 
     def work() -> Outcome:
-        out = root / "page.md"
+        folder = Path(scratch.name)  # which is deleted once nothing holds it
+        out = folder / "page.md"
         code = "import sys; from ftbench.cli import main; sys.exit(main())"
         with out.open("wb") as stream:
-            seconds = run(root, "-c", code, "diff", "HEAD", stdout=stream)
+            seconds = run(folder, "-c", code, "diff", "HEAD", stdout=stream)
         return {"seconds": seconds, "pages": {"page": out.read_bytes()}}
 
     return row("ftbench diff of results whose every score moved", work, DIFF_SECONDS, {"num_files": num_files(scratch)})
