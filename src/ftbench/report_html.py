@@ -47,7 +47,7 @@ def html_page(sections: Sequence[tuple[str, str, Sequence[Block]]], cards: Seque
             style=Markup(style),  # noqa: S704  a file of ours
             script=Markup(script),  # noqa: S704  a file of ours
             cards=[{"id": card.id, "question": tables.inert(card.question, 2000), "answer": _words(card.answer)} for card in cards],
-            sections=[_section(name, title, blocks) for name, title, blocks in sections],
+            sections=[_section(name, title, blocks, f"d{place}") for place, (name, title, blocks) in enumerate(sections)],
         )
         + "\n"
     )
@@ -59,8 +59,11 @@ def policy(style: str, script: str) -> str:
     return f"default-src 'none'; script-src 'sha256-{hashes[0]}'; style-src 'sha256-{hashes[1]}'; base-uri 'none'; form-action 'none'"
 
 
-def _section(name: str, title: str, blocks: Sequence[Block]) -> dict[str, Any]:
-    """A section as the template shows it: what stands before its first heading, and its parts, one for each of its highest headings."""
+def _section(name: str, title: str, blocks: Sequence[Block], short: str) -> dict[str, Any]:
+    """A section as the template shows it: what stands before its first heading, and its parts, one for each of its highest headings.
+
+    The ids inside its drawings begin with `short`: there are hundreds, and nobody reads them.
+    """
     highest = min((block.level for block in blocks if isinstance(block, Heading)), default=0)
     lead: list[Mapping[str, Any]] = []
     parts: list[dict[str, Any]] = []
@@ -73,7 +76,7 @@ def _section(name: str, title: str, blocks: Sequence[Block]) -> dict[str, Any]:
                 "rows": 0,
             }
             parts.append(part)
-        elif shown := _shown(block, f"{name}-{number}"):
+        elif shown := _shown(block, f"{short}-{number}"):
             (parts[-1]["blocks"] if parts else lead).append(shown)
             if parts:
                 parts[-1]["rows"] += len(block.rows) if isinstance(block, Table) else 0
