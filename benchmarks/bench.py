@@ -37,6 +37,8 @@ ROWS = {  # name -> module of rows/ and its function
     "nli_training_padded": "nli_training:padded_to_the_limit",
     "nli_training_dynamic": "nli_training:dynamic_padding",
     "nli_training_loop": "nli_training:bare_loop",
+    "report": "reports:report",
+    "diff": "reports:diff",
 }
 RECORD = Path("reports/benchmarks.json")
 REPEATS = 3

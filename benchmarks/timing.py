@@ -62,6 +62,15 @@ def measure(row: Row, num_repeats: int, clock: Callable[[], float] = time.perf_c
     return {**described, "num_repeats": num_repeats, "difference": "", "figures": figures, **judged(row, seconds, figures)}
 
 
+def tables_differ(ours: Any, other: Any, tolerance: float, labels: str, value: str, unit: str = "") -> str:
+    """In what two tables [n, labels] of numbers differ, if in anything: the best of a row, then any number by more than the tolerance."""
+    changed = int((ours.argmax(axis=1) != other.argmax(axis=1)).sum())
+    if changed:
+        return f"{changed} of {len(ours)} {labels} differ"
+    largest = float(abs(ours - other).max())
+    return f"{value} differs by {largest:.2g}{unit}" if largest > tolerance else ""
+
+
 def judged(row: Row, seconds: Mapping[str, list[float]], figures: Mapping[str, float]) -> dict[str, Any]:
     """Medians, their ratio, the smallest and largest ratio within a repeat, what is `missed` in words, and whether the row passes."""
     medians = {side: statistics.median(values) for side, values in seconds.items()}

@@ -2,8 +2,8 @@
 
 Reads every file of the study's grid (predictions/, scores/, costs/, resources/ and learning/ under --out, for each arm, seed and baseline
 that params.yaml names), the test split and the card of its data set, and what pretraining its base models recorded. Writes metrics.json,
-comparison.json, cost.json, cost.csv, curves/ and usage/, of pairs confusion/ and calibration/, and of instructions answers.json, which git
-keeps. A file of the grid that is missing stops it; a file that belongs to nothing is named.
+comparison.json, cost.json, cost.csv, scores.csv, curves/ and usage/, of pairs confusion/ and calibration/, and of instructions
+answers.json, which git keeps. A file of the grid that is missing stops it; a file that belongs to nothing is named.
 Parameters: `scale` and `studies.<study>`.
 Example: python stages/compare.py --study multinli --out reports/multinli
 """
@@ -73,6 +73,7 @@ def main(arguments: argparse.Namespace) -> None:
     files.write_json(arguments.out / "comparison.json", {**content, "made_of": made_of, "orphans": left_over})
     files.write_json(arguments.out / "cost.json", cost)
     files.write_text(arguments.out / "cost.csv", plot_tables.against_cost(content["entries"], cost["entries"]))
+    files.write_text(arguments.out / "scores.csv", plot_tables.scores(content["entries"]))
     if answers is not None:
         files.write_json(arguments.out / "answers.json", answers)
 
@@ -84,5 +85,16 @@ if __name__ == "__main__":
     parser.add_argument("--data", type=Path, help="the folder of its data set (default: data/<dataset>)")
     parser.add_argument("--bases", type=Path, default=Path("models/base"), help="the folder of the base models")
     arguments = parser.parse_args()
-    written = ("metrics.json", "comparison.json", "cost.json", "cost.csv", "curves", "usage", "confusion", "calibration", "answers.json")
+    written = (
+        "metrics.json",
+        "comparison.json",
+        "cost.json",
+        "cost.csv",
+        "scores.csv",
+        "curves",
+        "usage",
+        "confusion",
+        "calibration",
+        "answers.json",
+    )
     stage.run(main, arguments, outs=[arguments.out / name for name in written])

@@ -62,8 +62,4 @@ def row(options: made.Options, dtype: str, tolerance: float, bar: float | None) 
 
 def difference(ours: np.ndarray, other: np.ndarray, tolerance: float) -> str:
     """In what two tables of probabilities [n, labels] differ, if in anything."""
-    num_labels = int((ours.argmax(axis=1) != other.argmax(axis=1)).sum())
-    if num_labels:
-        return f"{num_labels} of {len(ours)} labels differ"
-    largest = float(np.abs(ours - other).max())
-    return f"a probability differs by {largest:.2g}" if largest > tolerance else ""
+    return timing.tables_differ(ours, other, tolerance, "labels", "a probability")

@@ -77,8 +77,4 @@ def likelihood(model: Any, prompt: list[int], answer: list[int]) -> float:
 
 def difference(ours: np.ndarray, other: np.ndarray) -> str:
     """In what two tables of log-likelihoods [n, labels] differ, if in anything."""
-    num_labels = int((ours.argmax(axis=1) != other.argmax(axis=1)).sum())
-    if num_labels:
-        return f"{num_labels} of {len(ours)} predictions differ"
-    largest = float(np.abs(ours - other).max())
-    return f"a log-likelihood differs by {largest:.2g} nats" if largest > TOLERANCE else ""
+    return timing.tables_differ(ours, other, TOLERANCE, "predictions", "a log-likelihood", " nats")

@@ -14,9 +14,7 @@ from ftbench.errors import Problem, UserError
 from ftbench.grid import with_examples
 from ftbench.predictions import Entry, Predictions
 
-QUESTIONS = "questions"  # the split, in a predictions file, of the questions that have no reference
-
-
+QUESTIONS = "questions"  # as `answers` names the split of the questions, whose imports a comparison can do without
 LEAST = 20  # answers that a percentile is taken of
 SCORES = (  # of metrics.json, as the scores files have them
     "perplexity", "bits_per_byte", "nll_per_token", "exact_match", "token_f1", "stopped", "mean_tokens", "length_ratio", "repetition",

@@ -1,4 +1,4 @@
-"""What `dvc plots` draws besides curves: a study's scores against cost, and of sentence pairs each entry's confusion and calibration.
+"""What `dvc plots` draws besides curves: a study's scores, alone and against cost, and of pairs each entry's confusion and calibration.
 
 The numbers are those of comparison.json and cost.json, which DVC cannot draw from: its templates want a list of points per file.
 """
@@ -16,12 +16,14 @@ CONFUSION = ("gold", "predicted", "count", "share")
 CALIBRATION = ("probabilities", "confidence", "accuracy", "share")
 PROBABILITIES = {"raw": "reliability_before", "scaled": "reliability_after"}  # sorted, as a figure places them
 AGAINST_COST = ("arm", "measure", "cost", "score", "low", "high")
-MEASURES = {
-    "peak GPU memory (bytes)": "train_peak_gpu_allocated_bytes",
-    "peak memory (bytes)": "train_peak_resident_bytes",
+COSTS = {  # what an arm costs, in words, and where cost.json says it
+    "peak GPU memory": "train_peak_gpu_allocated_bytes",
+    "peak memory": "train_peak_resident_bytes",
     "trained parameters": "parameters_trained",
-    "training time (seconds)": "train_seconds",
+    "training time": "train_seconds",
 }
+UNITS = {"peak GPU memory": " (bytes)", "peak memory": " (bytes)", "training time": " (seconds)"}
+SCORES = ("entry", "kind", "score", "low", "high")
 DIGITS = 6  # as in metrics.json
 
 
@@ -61,10 +63,25 @@ def against_cost(entries: Mapping[str, Mapping[str, Any]], costs: Mapping[str, M
     """
     rows = []
     for name, one in entries.items():
-        for measure, key in MEASURES.items():
+        for measure, key in COSTS.items():
             if one["trained"] and (cost := costs[name][key]):
-                rows.append((name, measure, round(cost, DIGITS), *(round(one[part], DIGITS) for part in ("mean", "low", "high"))))
+                rows.append(
+                    (
+                        name,
+                        measure + UNITS.get(measure, ""),
+                        round(cost, DIGITS),
+                        *(round(one[part], DIGITS) for part in ("mean", "low", "high")),
+                    )
+                )
     return _csv(AGAINST_COST, rows)
+
+
+def scores(entries: Mapping[str, Mapping[str, Any]]) -> str:
+    """A row per arm and baseline of comparison.json's `entries`: its score with its 95 % interval."""
+    rows = []
+    for name, one in entries.items():
+        rows.append((name, "arm" if one["trained"] else "baseline", *(round(one[part], DIGITS) for part in ("mean", "low", "high"))))
+    return _csv(SCORES, rows)
 
 
 def _csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -49,37 +49,40 @@
     });
   }
 
-  // ---- Filtering: one field above every part with more than a dozen rows, and one more for verdicts where there are any.
+  // ---- Filtering: one field above every part with more than a dozen rows, and a choice for every column that asks for one.
   const MANY = 12;
   const filter = (part, anchor) => {
     const tables = every("table", part);
     const rows = tables.flatMap((table) => [...table.tBodies[0].rows]);
     if (rows.length <= MANY) return;
-    const verdictOf = (row) => {
-      const place = [...row.closest("table").tHead.rows[0].cells].findIndex((cell) => cell.textContent.trim() === "verdict");
-      return place < 0 ? null : row.cells[place].textContent.trim();
+    const valueOf = (row, name) => {
+      const headers = [...row.closest("table").tHead.rows[0].cells];
+      const place = headers.findIndex((cell) => "filter" in cell.dataset && cell.textContent.trim() === name);
+      return place < 0 ? "" : row.cells[place].textContent.trim();
     };
-    const verdicts = [...new Set(rows.map(verdictOf))].filter((verdict) => verdict !== null);
     const words = made("input", { type: "search", autocomplete: "off", spellcheck: false });
-    const chosen = made("select", {}, made("option", { value: "" }, "all"), ...verdicts.map((one) => made("option", { value: one }, one)));
+    const choices = [...new Set(every("th[data-filter]", part).map((cell) => cell.textContent.trim()))].flatMap((name) => {
+      const values = [...new Set(rows.map((row) => valueOf(row, name)))].filter((value) => value !== "");
+      if (values.length < 2) return [];
+      return { name, select: made("select", {}, made("option", { value: "" }, "all"), ...values.map((one) => made("option", { value: one }, one))) };
+    });
     const shown = made("output", {});
     const apply = () => {
       const wanted = words.value.toLowerCase().split(/\s+/).filter(Boolean);
       let number = 0;
       for (const row of rows) {
         const text = row.textContent.toLowerCase();
-        row.hidden = !(wanted.every((word) => text.includes(word)) && (!chosen.value || verdictOf(row) === chosen.value));
+        row.hidden = !(wanted.every((word) => text.includes(word)) && choices.every(({ name, select }) => !select.value || valueOf(row, name) === select.value));
         number += !row.hidden;
       }
-      const active = wanted.length > 0 || chosen.value !== "";
+      const active = wanted.length > 0 || choices.some(({ select }) => select.value !== "");
       for (const table of tables) table.closest(".scroll").hidden = active && [...table.tBodies[0].rows].every((row) => row.hidden);
       shown.value = `${number} of ${rows.length} rows`;
     };
     words.addEventListener("input", apply);
-    chosen.addEventListener("change", apply);
+    for (const { select } of choices) select.addEventListener("change", apply);
     const bar = made("div", { className: "tools" }, made("label", {}, "Show rows with ", words));
-    if (verdicts.length > 1) bar.append(made("label", {}, "verdict ", chosen));
-    bar.append(shown);
+    bar.append(...choices.map(({ name, select }) => made("label", {}, `${name} `, select)), shown);
     anchor.after(bar);
     apply();
   };

@@ -13,6 +13,7 @@ from ftbench import (
     files,
     ledger,
     params,
+    report_absent,
     report_budgets,
     report_cases,
     report_coverage,
@@ -20,6 +21,7 @@ from ftbench import (
     report_flags,
     report_kinds,
     report_learning,
+    report_ledger,
     report_numbers,
     report_pairs,
     report_pareto,
@@ -29,24 +31,24 @@ from ftbench import (
     tables,
     usage,
 )
-from ftbench.evidence import CONTRADICTED, HOLDS, UNDECIDED, VERDICTS, Evidence
+from ftbench.evidence import VERDICTS, Evidence
 from ftbench.report_data import Study, answer
 from ftbench.report_html import TITLE, Card, html_page
-from ftbench.tables import Block, Figure, Heading, Links, Paragraph, Quote, Table
+from ftbench.tables import Block, Figure, Heading, Links, Paragraph, Quote
 
 READ = ("metrics.json", "comparison.json", "cost.json")  # of every study
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Everything the report is made of. `absent` names the studies of params.yaml that have no results."""
+    """Everything the report is made of; a study of params.yaml that has no results is among the designs alone."""
 
     scale: str
     designs: Mapping[str, Any]
     studies: Mapping[str, Study]
-    absent: Sequence[str]
     accounting: Mapping[str, Any]
     coverage: Mapping[str, Any] = field(default_factory=dict)
+    coverage_digest: str = ""
 
     def evidence(self) -> Evidence:
         """The same, as the ledger's rules read it."""
@@ -75,8 +77,9 @@ def read(out: Path, raw: Mapping[str, Any]) -> Inputs:
     designs = params.find(raw, "studies")
     accounting, coverage = (files.read_json(out / name) if (out / name).exists() else {} for name in ("accounting.json", "coverage.json"))
     studies = {name: _read_study(out / name, name, accounting) for name in designs if (out / name / "metrics.json").exists()}
-    absent = [name for name in designs if name not in studies]
-    return Inputs(str(params.find(raw, "scale")), designs, studies, absent, accounting, coverage)
+    return Inputs(
+        str(params.find(raw, "scale")), designs, studies, accounting, coverage, digest(*([out / "coverage.json"] if coverage else []))
+    )
 
 
 def _read_study(folder: Path, name: str, accounting: Mapping[str, Any]) -> Study:
@@ -92,12 +95,24 @@ def _read_study(folder: Path, name: str, accounting: Mapping[str, Any]) -> Study
         answers=files.read_json(folder / "answers.json") if (folder / "answers.json").exists() else None,
         full_size=accounting.get("scales", {}).get(ledger.FULL_SIZE_SCALE, {}).get(name, {}),
         sweeps=_read_sweeps(folder / "sweeps", comparison["scale"]),
-        digests={f"{name}/{one}": _digest(folder / one) for one in (*READ, "answers.json") if (folder / one).exists()},
+        digests=_digests(folder.parent, name, arms),
     )
 
 
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+def _digests(out: Path, name: str, arms: Sequence[str]) -> dict[str, str]:
+    """The start of the SHA-256 of each file that is read of a study, by path from `out`; of a folder, of its files one after another."""
+    folder = out / name
+    found = {path: [out / path] for path in ("accounting.json", *(f"{name}/{one}" for one in (*READ, "answers.json")))}
+    for group in ("curves", "usage"):
+        found[f"{name}/{group}/"] = [folder / group / f"{arm}.csv" for arm in sorted(arms)]
+    found[f"{name}/sweeps/"] = sorted((folder / "sweeps").glob("*.json"))
+    there = {path: [one for one in read if one.exists()] for path, read in found.items()}
+    return {path: digest(*read) for path, read in there.items() if read}
+
+
+def digest(*paths: Path) -> str:
+    """The start of the SHA-256 of the bytes of some files, one after another."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()[:16]
 
 
 def _read_sweeps(folder: Path, scale: str) -> dict[str, Any]:
@@ -109,45 +124,55 @@ def write(out: Path, inputs: Inputs) -> None:
     """Write the ledger, the figures, a Markdown page per study, the front page and the HTML page."""
     book, stated = ledger.build(inputs.scale, inputs.evidence()), ledger.claims()
     files.write_json(out / "ledger.json", book)
-    sections: list[tuple[str, str, list[Block]]] = []
+    answers = {name: answer(study, inputs.elsewhere(name)) for name, study in inputs.studies.items()}
     overview = report_numbers.overview(list(inputs.studies.values()), inputs.scale)
-    with files.directory_written_atomically(out / "figures") as folder:
-        files.write_text(folder / Path(overview.path).name, overview.svg)
+    _write_figures(out / "figures", [overview])
     first: list[Block] = [Paragraph(_introduction(inputs, book)), overview]
+    sections: list[tuple[str, str, list[Block]]] = []
     for name, study in inputs.studies.items():
-        drawn = report_numbers.drawings(study)
-        if "calibration" in study.comparison:
-            drawn["reliability"] = report_pairs.reliability(study)
-        if pareto := report_pareto.figure(study):
-            drawn["pareto"] = pareto
-        with files.directory_written_atomically(out / name / "figures") as folder:
-            for figure in drawn.values():
-                files.write_text(folder / Path(figure.path).name, figure.svg)
-        blocks = page(study, drawn, inputs.elsewhere(name), stated)
+        drawn = drawings(study, answers[name])
+        _write_figures(out / name / "figures", list(drawn.values()))
+        blocks = page(study, drawn, answers[name], stated)
         files.write_text(out / name / "README.md", tables.markdown([Heading(f"Study {name}", 1), *blocks]))
         sections.append((name, f"Study {name}", blocks))
         scores = drawn["scores"]
         first += [
             Heading(name, 2),
             Quote(study.comparison["question"]),
-            Paragraph(answer(study, inputs.elsewhere(name))),
+            Paragraph(answers[name]),
             Figure(f"{name}/{scores.path}", scores.alt, scores.svg),
             Links([(f"all of {name}", f"{name}/README.md")]),
         ]
-    claims: list[Block] = ledger_blocks(book)
-    absent: list[Block] = absent_blocks(inputs)
-    trust: list[Block] = report_coverage.trust(inputs.coverage)
+    claims: list[Block] = report_ledger.claims(book)
+    absent = report_absent.absent(inputs.scale, inputs.designs, inputs.studies, inputs.accounting.get("scales", {}))
+    trust: list[Block] = report_coverage.trust(inputs.coverage, inputs.coverage_digest)
     last = [Heading("What the studies claimed", 2), *claims, *trust, *absent]
     files.write_text(out / "README.md", tables.markdown([Heading(TITLE, 1), *first, *last]))
-    cards = [Card(name, study.comparison["question"], answer(study, inputs.elsewhere(name))) for name, study in inputs.studies.items()]
+    cards = [Card(name, study.comparison["question"], answers[name]) for name, study in inputs.studies.items()]
     pages = [("answers", "Answers", first[:2]), *sections, ("ledger", "What the studies claimed", claims)]
-    appended = [("trust", report_coverage.TITLE, trust[1:]), ("absent", "What did not run", absent[1:])]
+    appended = [("trust", report_coverage.TITLE, trust[1:]), ("absent", report_absent.TITLE, absent[1:])]
     files.write_text(out / "index.html", html_page([*pages, *(one for one in appended if one[2])], cards))
 
 
-def page(study: Study, drawn: Mapping[str, Figure], elsewhere: Study | None, claims: Sequence[Mapping[str, Any]]) -> list[Block]:
-    """Everything about a study but its title; `claims` as `ledger.claims` reads them."""
-    blocks: list[Block] = [Quote(study.comparison["question"]), Paragraph(answer(study, elsewhere)), drawn["scores"]]
+def _write_figures(out: Path, drawn: Sequence[Figure]) -> None:
+    with files.directory_written_atomically(out) as folder:
+        for figure in drawn:
+            files.write_text(folder / Path(figure.path).name, figure.svg)
+
+
+def drawings(study: Study, said: str) -> dict[str, Figure]:
+    """The study's figures by file name; `said` is its answer in one sentence."""
+    drawn = report_numbers.drawings(study, said)
+    if "calibration" in study.comparison:
+        drawn |= {"confusion": report_cases.confusion_figure(study), "reliability": report_pairs.reliability(study)}
+    if pareto := report_pareto.figure(study):
+        drawn["pareto"] = pareto
+    return drawn | report_sweeps.drawings(study)
+
+
+def page(study: Study, drawn: Mapping[str, Figure], said: str, claims: Sequence[Mapping[str, Any]]) -> list[Block]:
+    """Everything about a study but its title; `said` is its answer in one sentence, `claims` as `ledger.claims` reads them."""
+    blocks: list[Block] = [Quote(study.comparison["question"]), Paragraph(said), drawn["scores"]]
     blocks += [
         *report_flags.flags(study),
         *report_numbers.results(study),
@@ -158,10 +183,10 @@ def page(study: Study, drawn: Mapping[str, Figure], elsewhere: Study | None, cla
         *report_budgets.budgets(study, drawn),
         *report_pareto.pareto(study, drawn),
         *report_learning.learning(study, drawn, claims),
-        *report_sweeps.sweeps(study.sweeps),
+        *report_sweeps.sweeps(study.sweeps, drawn),
     ]
     if "confusion" in study.comparison:
-        blocks += [*report_cases.confusion(study), *report_pairs.shifts(study), *report_pairs.calibration(study, drawn)]
+        blocks += [*report_cases.confusion(study, drawn), *report_pairs.shifts(study), *report_pairs.calibration(study, drawn)]
         blocks += [*report_cases.groups(study), *report_pairs.transfer(study), *report_pairs.written(study), *report_pairs.probes(study)]
     else:
         blocks += report_kinds.kinds(study)
@@ -176,74 +201,3 @@ def _introduction(inputs: Inputs, book: Mapping[str, Any]) -> str:
         else ""
     )
     return f"Scale `{inputs.scale}`.{miniature} Of {len(book['claims'])} claims of the studies: {counts}."
-
-
-def absent_blocks(inputs: Inputs) -> list[Block]:
-    """What did not run, by name."""
-    if not inputs.absent:
-        return []
-    rows = [[name, str(inputs.designs[name].get("question", ""))] for name in inputs.absent]
-    return [Heading("What did not run", 2), Table(f"Studies without results. Scale {inputs.scale}.", ["study", "question"], rows)]
-
-
-def ledger_blocks(book: Mapping[str, Any]) -> list[Block]:
-    """Every claim with what the study stated, what we found, and the verdict, study by study."""
-    by_study: dict[str, list[tuple[str, Any]]] = {}
-    for name, entry in book["claims"].items():
-        by_study.setdefault(entry["study"], []).append((name, entry))
-    order = [HOLDS, CONTRADICTED, UNDECIDED]
-    blocks: list[Block] = []
-    for study, entries in by_study.items():
-        entries.sort(key=lambda item: (order.index(item[1]["verdict"]) if item[1]["verdict"] in order else len(order), item[0]))
-        rows = []
-        for name, entry in entries:
-            stated = "" if entry["stated"] is None else f"{entry['stated']:,} {_plain(entry['unit'])}"
-            rows.append(
-                [
-                    name,
-                    entry["says"],
-                    stated,
-                    _ours(entry),
-                    entry["verdict"],
-                    entry["because"].replace("`", ""),
-                    entry["rule"],
-                    entry["scale"],
-                ]
-            )
-        headers = [
-            "claim",
-            "the study says",
-            "its figure",
-            "ours (95 % interval, or low to high)",
-            "verdict",
-            "because",
-            "rule",
-            "scale",
-        ]
-        blocks.append(Heading(f"Claims about {study}", 3))
-        blocks.append(
-            Table(f"Claims about {study}. Scale {book['scale']}, unless the last column says full size.", headers, rows, frozenset({0, 6}))
-        )
-    return blocks
-
-
-def _plain(unit: str | None) -> str:
-    return (unit or "").replace("_", " ")
-
-
-def _ours(entry: Mapping[str, Any]) -> str:
-    if entry.get("miniature"):
-        return f"the miniature's {_value(entry['miniature'])} decides nothing"
-    return "" if entry["ours"] is None else _value(entry)
-
-
-def _value(found: Mapping[str, Any]) -> str:
-    if isinstance(found["ours"], str):
-        return found["ours"]
-    if found["low"] is None or found["low"] == found["high"]:
-        return _number(found["ours"])
-    return f"{_number(found['ours'])} ({_number(found['low'])} to {_number(found['high'])})"
-
-
-def _number(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"

@@ -1,13 +1,15 @@
-"""What a study page says of single examples and groups of them: confusions, genres, failure cases; and of its machines."""
+"""What a study page says of single examples and groups of them: confusions, genres, failure cases."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from ftbench import figures_cells
 from ftbench.report_data import Study, first
 from ftbench.tables import (
     Block,
+    Figure,
     Heading,
     Paragraph,
     Table,
@@ -18,12 +20,26 @@ from ftbench.tables import (
 )
 from ftbench.text import LABELS
 
+CHOSEN_BY = frozenset({"case", "gold", "genre", "phenomenon", "kind"})  # of the examples: what a reader of the page may choose them by
 SEEN = ("overlap", "negation", "numbers", "length")
 
 
-def confusion(study: Study) -> list[Block]:
+def confusion_figure(study: Study) -> Figure:
+    """The confusions of the arms whose details are shown, each base's once and before them."""
+    before, after = {}, {}
+    for arm in study.shown():
+        found = study.comparison["cases"].get(arm, {}).get("base")
+        if found:
+            before[f"before: {found['against']}"] = found["shift"]["before"]
+        after[f"after: {arm}" if found else arm] = found["shift"]["after"] if found else study.comparison["confusion"][arm]
+    panels = before | after
+    alt = f"{study.name}, scale {study.scale}: of each gold label, the share taken for each label; {', '.join(panels)}"
+    return Figure("figures/confusion.svg", alt, figures_cells.confusions(panels, LABELS))
+
+
+def confusion(study: Study, drawn: Mapping[str, Figure]) -> list[Block]:
     """What each label was taken for, before and after fine-tuning."""
-    blocks: list[Block] = [Heading("Confusion", 2)]
+    blocks: list[Block] = [Heading("Confusion", 2), drawn["confusion"]]
     for arm in study.shown():
         found = study.comparison["cases"].get(arm, {}).get("base")
         after = found["shift"]["after"] if found else study.comparison["confusion"][arm]
@@ -114,5 +130,5 @@ def _examples(study: Study, arm: str, one: Mapping[str, Any]) -> list[Block]:
         for example in examples
     ]
     if rows:
-        blocks.append(Table(study.caption(f"Examples: {title}"), ["case", *columns], rows, frozenset()))
+        blocks.append(Table(study.caption(f"Examples: {title}"), ["case", *columns], rows, frozenset(), CHOSEN_BY))
     return blocks

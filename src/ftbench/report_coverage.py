@@ -11,8 +11,8 @@ from ftbench.tables import Block, Heading, Paragraph, Table, count, number, perc
 TITLE = "How far the intervals can be trusted"
 
 
-def trust(coverage: Mapping[str, Any]) -> list[Block]:
-    """reports/coverage.json as a table with a sentence; nothing where the file is not there."""
+def trust(coverage: Mapping[str, Any], digest: str = "") -> list[Block]:
+    """reports/coverage.json, whose SHA-256 begins with `digest`, as a table with a sentence; nothing where the file is not there."""
     if not coverage:
         return []
     cells, bars = coverage["cells"], coverage["bars"]
@@ -25,10 +25,11 @@ def trust(coverage: Mapping[str, Any]) -> list[Block]:
         f"{percent(SIGNIFICANCE, 0)} and two Monte-Carlo standard errors; widths must shrink with examples and with seeds"
     )
     said = f". Missed: {'; '.join(coverage['missed'])}." if coverage["missed"] else ": every bar is met."
+    source = f" Read from `coverage.json`, SHA-256 `{digest}`…" if digest else ""
     headers = ["seeds", "examples", "spread of seeds (points)", "coverage", "width (points)", "studies with a false alarm"]
     rows = [_row(one) for one in cells]
     caption = "Simulated studies; in brackets the Monte-Carlo standard error. Scale of no model: nothing is trained."
-    return [Heading(TITLE, 2), Paragraph(text + said), Table(caption, headers, rows, frozenset())]
+    return [Heading(TITLE, 2), Paragraph(text + said + source), Table(caption, headers, rows, frozenset())]
 
 
 def _row(one: Mapping[str, Any]) -> list[str]:

@@ -83,6 +83,8 @@ def answer(study: Study, elsewhere: Study | None = None) -> str:
     base = study.comparison["bases"][best]
     if base:
         parts.append(f"its base `{base}` {metric(study.metric, entries[base]['mean'])}")
+    prompted = [name for name in study.comparison.get("wordings", {}) if name != base]
+    parts += [f"the prompted `{name}` {metric(study.metric, entries[name]['mean'])}" for name in prompted]
     shallow = study.comparison["shallow"]
     if shallow:
         top = max(shallow, key=lambda name: (shallow[name]["mean"], name))

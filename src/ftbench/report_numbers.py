@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ftbench import figures, gpu, report_budgets, report_learning
-from ftbench.report_data import Study, answer, first, names
+from ftbench import figures_scores, gpu, report_budgets, report_learning
+from ftbench.report_data import Study, first, names
 from ftbench.tables import (
     PERCENTAGES,
     Block,
@@ -40,13 +40,11 @@ MEANING = {
 }
 
 
-def drawings(study: Study) -> dict[str, Figure]:
-    """The study's figures by file name."""
+def drawings(study: Study, said: str) -> dict[str, Figure]:
+    """The study's figures by file name; `said` is its answer in one sentence."""
     percent_axis = study.metric in PERCENTAGES
-    alt = f"{study.name}, scale {study.scale}: {study.metric} of every arm and baseline with 95 % intervals; " + answer(study).replace(
-        "`", ""
-    )
-    found = {"scores": Figure("figures/scores.svg", alt, figures.scores(study.entries, study.order(), study.metric, percent_axis))}
+    alt = f"{study.name}, scale {study.scale}: {study.metric} of every arm and baseline with 95 % intervals; " + said.replace("`", "")
+    found = {"scores": Figure("figures/scores.svg", alt, figures_scores.scores(study.entries, study.order(), study.metric, percent_axis))}
     return found | report_learning.drawings(study) | report_budgets.drawings(study)
 
 
@@ -58,10 +56,10 @@ def overview(studies: Sequence[Study], scale: str) -> Figure:
         chance = 1 / len(LABELS) if study.metric == "accuracy" else None
         percent_axis = study.metric in PERCENTAGES
         best = max(shallow) if shallow and percent_axis else None
-        panels.append(figures.Panel(study.name, study.entries, study.order(), study.metric, percent_axis, chance, best))
+        panels.append(figures_scores.Panel(study.name, study.entries, study.order(), study.metric, percent_axis, chance, best))
     names_of = ", ".join(f"{study.name} ({study.metric.replace('_', ' ')})" for study in studies) or "no study has results"
     alt = f"Scale {scale}: every arm and baseline with 95 % intervals, study by study: {names_of}"
-    return Figure("figures/overview.svg", alt, figures.overview(panels))
+    return Figure("figures/overview.svg", alt, figures_scores.overview(panels))
 
 
 SEEDS = (
@@ -99,7 +97,12 @@ def results(study: Study) -> list[Block]:
     headers = ["name", "kind", *[column.replace("_", " ") for column in columns], "seed part", "item part", "seeds", "n"]
     blocks: list[Block] = [
         Heading("Results", 2),
-        Table(study.caption(f"Every arm and baseline on {study.comparison['dataset']}, split {study.comparison['split']}"), headers, rows),
+        Table(
+            study.caption(f"Every arm and baseline on {study.comparison['dataset']}, split {study.comparison['split']}"),
+            headers,
+            rows,
+            filters=frozenset({"kind"}),
+        ),
         Paragraph(SEEDS if any(one["seed_se"] is not None for one in study.entries.values()) else ONE_SEED),
     ]
     together = [names(group) for group in study.comparison["groups"] if len(group) > 1]
@@ -118,10 +121,10 @@ def results(study: Study) -> list[Block]:
 
 
 def tests(study: Study) -> list[Block]:
-    """Every arm against the reference and against its base."""
+    """Every arm against the reference and against its base, with and without examples in front of it."""
     rows = []
     for row in study.comparison["tests"]:
-        if "mcnemar" not in row:
+        if "mcnemar" not in row and row["b"] not in _beside(study, row["a"]):
             continue
         a, b, sign = (
             (row["b"], row["a"], -1)
@@ -130,7 +133,7 @@ def tests(study: Study) -> list[Block]:
         )
         low, high = sorted((sign * row["low"], sign * row["high"]))
         shown = points if study.metric in PERCENTAGES else lambda value: number(value)
-        exact = ", ".join(probability(one["p"]) for one in row["mcnemar"])
+        exact = ", ".join(probability(one["p"]) for one in row.get("mcnemar", [])) or "–"
         told = "yes" if row["told_apart"] else "no"
         rows.append([a, b, shown(sign * row["difference"]), f"{shown(low)} to {shown(high)}", probability(row["p_holm"]), told, exact])
     if not rows:
@@ -139,7 +142,13 @@ def tests(study: Study) -> list[Block]:
     right = "accuracy" if study.answers is None else "exact match"
     headers = ["arm", "against", f"difference ({unit})", "95 % interval", "p (Holm)", "told apart", f"McNemar p of {right} by seed"]
     caption = study.caption("Differences on the same examples: the seed-aware test compares methods, McNemar's the models of one seed")
-    return [Heading("Differences", 2), Table(caption, headers, rows, frozenset({0, 1}))]
+    return [Heading("Differences", 2), Table(caption, headers, rows, frozenset({0, 1}), frozenset({"told apart"}))]
+
+
+def _beside(study: Study, arm: str) -> set[str]:
+    """The entries beside which a study of instructions sets an arm, group by group."""
+    groups = [group for by in study.comparison.get("gains", {}).values() for metric in by.values() for group in metric.values()]
+    return {other for group in groups for other in group.get(arm, {})}
 
 
 def controls(study: Study) -> list[Block]:

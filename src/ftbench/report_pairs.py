@@ -132,7 +132,7 @@ def _written(accuracy: float, one: Mapping[str, Any]) -> list[str]:
 
 
 def probes(study: Study) -> list[Block]:
-    """What every entry says to the six pairs that the first SNLI report shows."""
+    """What every entry says to the pairs that the first SNLI report shows."""
     found = study.comparison["probes"]
     pairs = found["pairs"]
     listed = [
@@ -140,14 +140,14 @@ def probes(study: Study) -> list[Block]:
         for index, pair in enumerate(pairs, 1)
     ]
     headers = ["pair", "premise", "hypothesis", "gold", "the report's case", "before", "after"]
-    caption = "Six pairs of the first SNLI report, and what its model answered before and after. Scale of that report: full size."
+    caption = f"The {len(pairs)} pairs that the first SNLI report shows, and what its model answered. Scale of that report: full size."
     rows = [[name, *[_said(*one) for one in zip(found["said"][name], pairs, strict=True)]] for name in study.order()]
     answers = study.caption("What each arm and baseline says to them, with the number of seeds that say so; ✓: the gold label")
     return [
-        Heading("Six pairs of the report", 2),
+        Heading("Pairs of the report", 2),
         Table(caption, headers, listed, frozenset()),
         Table(answers, ["name", *[str(index) for index in range(1, len(pairs) + 1)]], rows),
-        Paragraph("Six pairs measure nothing: they show whether cases that were picked by hand come back."),
+        Paragraph("So few pairs measure nothing: they show whether cases that were picked by hand come back."),
     ]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ftbench import figures
+from ftbench.plot_tables import COSTS
 from ftbench.report_data import Study, names
 from ftbench.report_svg import mark
 from ftbench.tables import PERCENTAGES, Block, Figure, Heading, Paragraph, Table, count, gigabytes, metric, seconds
@@ -31,13 +32,9 @@ class Measure:
 def measures(study: Study) -> list[Measure]:
     """Memory, time and trained parameters; memory of the GPU where every arm was trained on one."""
     arms = study.comparison["ranked"]
-    on_gpu = all(study.cost["entries"].get(arm, {}).get("train_peak_gpu_allocated_bytes") for arm in arms)
-    memory = ("peak GPU memory", "train_peak_gpu_allocated_bytes") if on_gpu else ("peak memory", "train_peak_resident_bytes")
-    return [
-        Measure(*memory, gigabytes),
-        Measure("training time", "train_seconds", seconds),
-        Measure("trained parameters", "parameters_trained", count),
-    ]
+    on_gpu = all(study.cost["entries"].get(arm, {}).get(COSTS["peak GPU memory"]) for arm in arms)
+    worded = {"peak GPU memory" if on_gpu else "peak memory": gigabytes, "training time": seconds, "trained parameters": count}
+    return [Measure(title, COSTS[title], said) for title, said in worded.items()]
 
 
 def known(study: Study, measure: Measure) -> dict[str, float]:
@@ -114,7 +111,10 @@ def _drawn(study: Study, fronts: Sequence[tuple[Measure, dict[str, float], dict[
     share = study.metric in PERCENTAGES
     factor = 100 if share else 1
     shown = [arm for arm in study.comparison["ranked"] if any(arm in costs for _, costs, _ in fronts)]
-    looks = {arm: (figures.COLOURS[n % 6], MARKERS[(n // 6 + n) % len(MARKERS)]) for n, arm in enumerate(shown)}
+    looks = {
+        arm: (figures.COLOURS[n % len(figures.COLOURS)], MARKERS[(n // len(figures.COLOURS) + n) % len(MARKERS)])
+        for n, arm in enumerate(shown)
+    }
     height = max(2.8, 0.16 * len(shown) + 0.8)
     drawing, grid = plt.subplots(1, len(fronts), figsize=(1.3 * figures.WIDTH, height), squeeze=False, sharey=True)
     for axes, (measure, costs, front) in zip(grid[0], fronts, strict=True):

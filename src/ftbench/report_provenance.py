@@ -9,8 +9,9 @@ from ftbench.report_data import Study, names
 from ftbench.tables import Block, Heading, Paragraph, Table, inert
 
 FILES = (
-    "A report cannot name the commit that holds it; these are the chief files that it was made from, by the start of their SHA-256. "
-    "`sha256sum` of a checkout says whether it holds the same, and `git log` of a file which commit it is from."
+    "A report cannot name the commit that holds it; these are the files that this page was made from, by the start of their SHA-256; "
+    "those of a folder are one entry. `sha256sum` of a file of a checkout, or `cat FOLDER/* | sha256sum`, says whether it holds the "
+    "same, and `git log` of a file which commit it is from."
 )
 
 

@@ -1,4 +1,4 @@
-"""What is done to the text of a drawing: series named, decimals cut; for a page of many: own ids, no inline styles, light and dark."""
+"""What is done to the text of a drawing: series named, decimals cut, and whether a page in the dark knows its colours."""
 
 from __future__ import annotations
 
@@ -7,30 +7,8 @@ import itertools
 import re
 from typing import Any
 
-from markupsafe import escape
+from ftbench import unseen
 
-# What a browser takes as an attribute as well as a style: a page that forbids inline styles can then still draw it.
-ATTRIBUTES = frozenset(
-    [
-        "fill",
-        "fill-opacity",
-        "fill-rule",
-        "font-size",
-        "font-style",
-        "font-weight",
-        "opacity",
-        "stroke",
-        "stroke-dasharray",
-        "stroke-dashoffset",
-        "stroke-linecap",
-        "stroke-linejoin",
-        "stroke-miterlimit",
-        "stroke-opacity",
-        "stroke-width",
-        "text-anchor",
-    ]
-)
-UNSEEN = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
 # The house colours, which report.css has a dark twin of. A drawing with any other stays on white paper.
 COLOURS = frozenset(["none", "#000000", "#ffffff", "#e4e4e4", "#767676", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"])
 
@@ -45,37 +23,16 @@ def finished(svg: str) -> str:
     numbers = itertools.count(1)
 
     def group(found: re.Match[str]) -> str:
-        series, title = (html.escape(UNSEEN.sub("", bytes.fromhex(text).decode())) for text in found.groups())
+        series, title = (html.escape(unseen.removed(bytes.fromhex(text).decode())) for text in found.groups())
         return f'<g id="series_{next(numbers)}" data-series="{series}">{f"<title>{title}</title>" if title else ""}'
 
-    return re.sub(r'<g id="series-([0-9a-f]*)-([0-9a-f]*)">', group, compact(UNSEEN.sub("", svg)))
+    return re.sub(r'<g id="series-([0-9a-f]*)-([0-9a-f]*)">', group, compact(unseen.removed(svg, kept="\n")))
 
 
 def compact(svg: str) -> str:
     """An SVG without white space around its lines and with two decimals in attributes: a hundredth of a point is not seen. Texts stay."""
     svg = re.sub(r"[ \t]*\n[ \t]*", "\n", svg)
     return re.sub(r"<[^!>]+>", lambda tag: re.sub(r"(\d\.\d\d)\d+", r"\1", tag[0]), svg)
-
-
-def inline(svg: str, prefix: str, alt: str) -> str:
-    """An SVG for embedding in a page with others: no prologue, the ids that it needs made its own, named for those who cannot see it."""
-    body = svg[svg.index("<svg") :]
-    needed = set(re.findall(r'(?:href="#|url\(#)([^")]+)', body))
-    body = re.sub(r' id="([^"]+)"', lambda found: f' id="{prefix}-{found[1]}"' if found[1] in needed else "", body)
-    body = re.sub(r'(?:xlink:)?href="#([^"]+)"', rf'href="#{prefix}-\1"', body)
-    body = re.sub(r' (?:xmlns:xlink="[^"]*"|transform="rotate\(-0 [^"]*")', "", body)
-    body = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", body)
-    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    body = re.sub(r"<defs>\s*<style\b.*?</style>\s*</defs>", "", body, count=1, flags=re.DOTALL)  # report.css says the same
-    body = re.sub(r'(?<= )style="([^"]*)"', _attributes, body)
-    return body.replace("<svg ", f'<svg role="img" aria-label="{escape(alt)}" ', 1)
-
-
-def _attributes(style: re.Match[str]) -> str:
-    """`style="fill: none; stroke: #000000"` as `fill="none" stroke="#000000"`; the typeface is the page's."""
-    pairs = [part.split(":", 1) for part in style[1].split(";") if ":" in part]
-    said = {name.strip(): value.strip() for name, value in pairs}
-    return " ".join(f'{name}="{value}"' for name, value in said.items() if name in ATTRIBUTES)
 
 
 def follows_the_theme(drawing: str) -> bool:

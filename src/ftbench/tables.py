@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import html
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tabulate import tabulate
+
+from ftbench import unseen
 
 LONGEST_CELL = 300  # characters of a foreign text that a table shows
 MINUS = "−"
@@ -43,12 +44,16 @@ class Quote:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells with a caption that says what they are, and at which scale. Cells are foreign text; in `code` columns names."""
+    """Rows of cells with a caption that says what they are, and at which scale. Cells are foreign text; in `code` columns names.
+
+    By the values of the columns named in `filters` a page with a script lets its reader choose rows.
+    """
 
     caption: str
     headers: Sequence[str]
     rows: Sequence[Sequence[str]]
     code: frozenset[int] = frozenset({0})
+    filters: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -76,8 +81,7 @@ Block = Heading | Paragraph | Quote | Table | Figure | Links
 def inert(text: Any, longest: int = LONGEST_CELL) -> str:
     """Text on one line without control, formatting or bidirectional characters, cut to a readable length."""
     kept = "".join(" " if character in "\r\n\t\v\f\x85\u2028\u2029" else character for character in str(text))
-    kept = "".join(character for character in kept if unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn"))
-    kept = re.sub(r" {2,}", " ", kept).strip()
+    kept = re.sub(r" {2,}", " ", unseen.removed(kept)).strip()
     return kept if len(kept) <= longest else kept[: longest - 1].rstrip() + "…"
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
-import unicodedata
 from collections.abc import Callable
+
+from ftbench import unseen
 
 _CSI = r"(?:\x1b\[|\x9b)[0-?]*+[ -/]*+"  # colours, cursor, screen
 _LONG, _SHORT = r"\x1b[\]PX^_]", r"[\x9d\x90\x98\x9e\x9f]"  # titles, links, the clipboard
@@ -28,8 +29,7 @@ def plain(text: str, ended: bool = True) -> str:
     Of a text that has not `ended`, an escape that has only begun is left out too: what comes out then is how the whole text will begin.
     An escape that never ends loses only the characters that make it one, so that no answer hides behind it.
     """
-    text = _LINE_ENDS.sub("\n", (_ENDED if ended else _GROWING).sub(_kept, text))
-    return "".join(one for one in text if one in "\n\t" or unicodedata.category(one) not in ("Cc", "Cf", "Cs", "Co", "Cn"))
+    return unseen.removed(_LINE_ENDS.sub("\n", (_ENDED if ended else _GROWING).sub(_kept, text)), kept="\n\t")
 
 
 def _kept(escape: re.Match[str]) -> str:

@@ -1,20 +1,15 @@
-import csv
 import json
-import resource
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
-import fabricated
 import numpy as np
-import pyarrow as pa
 import pytest
+from comparing import REPOSITORY, compare, read
 
-from ftbench import files, text
+from ftbench import text
 
-REPOSITORY = Path(__file__).parents[2]
-DRAWN = ("confusion/qkv-nf4.csv", "calibration/qkv-nf4.csv", "cost.csv")
+DRAWN = ("confusion/qkv-nf4.csv", "calibration/qkv-nf4.csv", "cost.csv", "scores.csv")
 METRICS = {
     "accuracy",
     "accuracy_ci_low",
@@ -31,36 +26,10 @@ METRICS = {
 }
 
 
-@pytest.fixture(scope="module")
-def untouched(tmp_path_factory):
-    root = tmp_path_factory.mktemp("compare")
-    fabricated.write(root)
-    return root
-
-
 @pytest.fixture
 def root(untouched, tmp_path):
     shutil.copytree(untouched, tmp_path, dirs_exist_ok=True)
     return tmp_path
-
-
-def compare(root, study="snli", **options):
-    command = [sys.executable, REPOSITORY / "stages/compare.py", "--study", study, "--out", f"reports/{study}"]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, **options)
-
-
-def read(root, name, study="snli"):
-    return json.loads((root / "reports" / study / name).read_text(encoding="utf-8"))
-
-
-@pytest.fixture(scope="module")
-def compared(untouched, tmp_path_factory):
-    root = tmp_path_factory.mktemp("compared")
-    shutil.copytree(untouched, root, dirs_exist_ok=True)
-    for study in ("snli", "alpaca"):
-        done = compare(root, study)
-        assert done.returncode == 0, done.stderr
-    return root
 
 
 def test_metrics_hold_every_arm_and_baseline_as_rounded_scalars(compared):
@@ -216,262 +185,10 @@ def test_costs_are_means_with_ratios_to_the_reference(compared):
     assert [entries["qkv-nf4"][name] for name in counts] == [3, 16, 100, 1600, 32000, 0, 8]
 
 
-def test_scores_stand_beside_each_kind_of_cost_that_was_measured(compared):
-    with (compared / "reports/snli/cost.csv").open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    assert list(rows[0]) == ["arm", "measure", "cost", "score", "low", "high"]
-    assert {row["arm"] for row in rows} == {"qkv-nf4", "qkv-unquantised"}
-    metrics = read(compared, "metrics.json")["qkv-nf4"]
-    found = {row["measure"]: row for row in rows if row["arm"] == "qkv-nf4"}
-    assert "peak GPU memory (bytes)" not in found
-    one = found["training time (seconds)"]
-    assert (float(one["cost"]), float(one["score"]), float(one["high"])) == (11, metrics["accuracy"], metrics["accuracy_ci_high"])
-    rows = (compared / "reports/alpaca/cost.csv").read_text(encoding="utf-8").splitlines()
-    assert {row.split(",")[0] for row in rows[1:]} == {"open_llama_3b-study", "bloom_3b-study"}
-
-
-def test_curves_of_all_seeds_stand_in_one_csv_with_stable_columns(compared):
-    with (compared / "reports/snli/curves/qkv-nf4.csv").open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    assert list(rows[0]) == ["seed", "step", "epoch", "loss", "learning_rate", "grad_norm", "eval_loss", "eval_accuracy"]
-    assert {row["seed"] for row in rows} == {"0", "1", "2"}
-    assert sorted(path.name for path in (compared / "reports/snli/curves").iterdir()) == ["qkv-nf4.csv", "qkv-unquantised.csv"]
-
-
-def test_usage_of_all_seeds_stands_in_one_csv_of_few_rows_apart_from_results(compared):
-    folder = compared / "reports/snli/usage"
-    assert sorted(path.name for path in folder.iterdir()) == ["qkv-nf4.csv", "qkv-unquantised.csv"]
-    rows = (folder / "qkv-nf4.csv").read_text(encoding="utf-8").splitlines()
-    assert rows[0] == "seed,seconds,cpu_percent,resident_bytes,gpu_percent,gpu_bytes"
-    assert len(rows) == 1 + 3 * 50
-    # 200 samples in 50 bins: the first holds 4 of them, the most memory is that of the last, and the first stands for no time
-    assert rows[1] == "0,0.75,100.0,900000030,,"
-    for name in ("metrics.json", "comparison.json", "curves/qkv-nf4.csv"):
-        text = (compared / "reports/snli" / name).read_text(encoding="utf-8")
-        assert "cpu_percent" not in text, name
-        assert "9000000" not in text, name
-
-
-def test_confusion_and_calibration_of_every_entry_of_pairs_stand_in_files_that_say_what_the_comparison_says(compared):
-    content = read(compared, "comparison.json")
-    for folder in ("confusion", "calibration"):
-        paths = (compared / "reports/snli" / folder).iterdir()
-        assert sorted(path.stem for path in paths) == ["hypothesis_only", "majority", "qkv-nf4", "qkv-unquantised", "zero_shot"]
-        assert not (compared / "reports/alpaca" / folder).exists()
-    rows = (compared / "reports/snli/confusion/majority.csv").read_text(encoding="utf-8").splitlines()
-    # all of the 180 pairs, 60 per label, are called entailment
-    assert rows[:3] == ["gold,predicted,count,share", "entailment,entailment,60.0,1.0", "entailment,neutral,0.0,0.0"]
-    assert len(rows) == 1 + 9
-    rows = (compared / "reports/snli/calibration/qkv-nf4.csv").read_text(encoding="utf-8").splitlines()
-    assert rows[0] == "probabilities,confidence,accuracy,share"
-    accuracy = content["entries"]["qkv-nf4"]["mean"]
-    assert rows[1] == f"raw,0.8,{round(accuracy, 6)},1.0"  # every pair is 80 % sure, as the probabilities were made up
-    assert len(rows) == 2 + len(content["calibration"]["qkv-nf4"]["reliability_after"])
-
-
-@pytest.mark.parametrize(
-    ("text", "said"), [("", "an empty file"), ("seconds,cpu_percent,resident_bytes,gpu_percent,gpu_bytes\n", "no samples")]
-)
-def test_resources_that_are_empty_stop_it_with_their_path(root, text, said):
-    (root / "reports/snli/resources/qkv-nf4-1.csv").write_text(text, encoding="utf-8")
-    done = compare(root)
-    assert done.returncode == 2
-    assert "reports/snli/resources/qkv-nf4-1.csv" in done.stderr
-    assert said in done.stderr
-    assert not (root / "reports/snli/metrics.json").exists()
-    for folder in ("usage", "confusion", "calibration", "cost.csv"):
-        assert not (root / "reports/snli" / folder).exists()
-
-
 def test_the_same_inputs_give_the_same_bytes(compared, root):
     assert compare(root).returncode == 0
     for name in ("metrics.json", "comparison.json", "cost.json", "curves/qkv-nf4.csv", "usage/qkv-nf4.csv", *DRAWN):
         assert (root / "reports/snli" / name).read_bytes() == (compared / "reports/snli" / name).read_bytes()
-
-
-def test_missing_files_are_all_named_and_nothing_is_left_half_made(root):
-    (root / "reports/snli/predictions/qkv-nf4-1.parquet").unlink()
-    (root / "reports/snli/scores/majority-0.json").unlink()
-    done = compare(root)
-    assert done.returncode == 2
-    assert "predictions/qkv-nf4-1.parquet" in done.stderr
-    assert "scores/majority-0.json" in done.stderr
-    assert not (root / "reports/snli/metrics.json").exists()
-
-
-def paths(root):
-    return {path.relative_to(root).as_posix() for path in (root / "reports").rglob("*")}
-
-
-def test_a_disk_that_fills_is_the_machines_fault_and_leaves_nothing_half_made(compared, root):
-    limit = (compared / "reports/snli/comparison.json").stat().st_size - 1
-    assert limit > (compared / "reports/snli/metrics.json").stat().st_size  # which is written before
-    before = paths(root)
-    done = compare(root, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
-    assert done.returncode == 1, done.stderr
-    assert "File too large" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert paths(root) == before
-
-
-def test_a_file_of_no_arm_is_named_and_not_read(root):
-    shutil.copy(root / "reports/snli/predictions/qkv-nf4-0.parquet", root / "reports/snli/predictions/gone-nf4-0.parquet")
-    done = compare(root)
-    assert done.returncode == 0
-    assert "predictions/gone-nf4-0.parquet belongs to no arm" in done.stderr
-    assert read(root, "comparison.json")["orphans"] == ["predictions/gone-nf4-0.parquet"]
-    assert "gone-nf4" not in read(root, "metrics.json")
-
-
-def change(root, stem, column, edit):
-    path = root / "reports/snli/predictions" / f"{stem}.parquet"
-    table = files.read_parquet(path)
-    values = table.column(column).to_pylist()
-    edit(values)
-    index = table.column_names.index(column)
-    files.write_parquet(path, table.set_column(index, column, pa.array(values, table.schema.field(column).type)))
-
-
-@pytest.mark.parametrize(
-    ("stem", "column"), [("zero_shot-0", "example_hash"), ("qkv-nf4-1", "example_hash"), ("qkv-unquantised-2", "prompt_hash")]
-)
-def test_predictions_of_other_examples_or_prompts_are_not_paired(root, stem, column):
-    change(root, stem, column, lambda values: values.__setitem__(7, "0" * 64))
-    done = compare(root)
-    assert done.returncode == 2
-    assert f"{stem}.parquet" in done.stderr
-    assert f"differ in {column}" in done.stderr
-
-
-def test_arms_that_read_other_prompts_are_not_paired(root):
-    for seed in range(3):
-        change(root, f"qkv-unquantised-{seed}", "prompt_hash", lambda values: values.__setitem__(7, "0" * 64))
-    done = compare(root)
-    assert done.returncode == 2
-    assert "qkv-unquantised-0.parquet" in done.stderr
-    assert "prompt_hash" in done.stderr
-
-
-def test_a_prediction_edited_by_hand_is_found_out(root):
-    change(root, "qkv-nf4-0", "predicted", lambda values: values.__setitem__(3, (values[3] + 1) % 3))
-    done = compare(root)
-    assert done.returncode == 2
-    assert "scores/qkv-nf4-0.json: test.accuracy" in done.stderr
-
-
-def swapped(values, wanted):
-    """Two rows of one gold label and different values, in each other's place."""
-    first, second = wanted
-    values[first], values[second] = values[second], values[first]
-
-
-def test_predictions_that_changed_places_are_found_out_though_every_score_stays_the_same(root):
-    table = files.read_parquet(root / "reports/snli/predictions/qkv-nf4-0.parquet").to_pydict()
-    rows = [row for row, split in enumerate(table["split"]) if split == "test"]
-    wanted = next(
-        (one, other)
-        for one in rows
-        for other in rows
-        if table["gold"][one] == table["gold"][other] and table["predicted"][one] != table["predicted"][other]
-    )
-    change(root, "qkv-nf4-0", "predicted", lambda values: swapped(values, wanted))
-    done = compare(root)
-    assert done.returncode == 2
-    assert "predictions/qkv-nf4-0.parquet: test\n  found:   2 rows, first row" in done.stderr
-    assert "the likeliest label" in done.stderr
-
-
-def test_a_probability_edited_by_hand_is_found_out(root):
-    def edit(values):
-        values[0] -= 1e-3
-        values[3] += 1e-3  # of the same label: the mean stays
-
-    change(root, "qkv-nf4-1", "log_probability_entailment", edit)
-    done = compare(root)
-    assert done.returncode == 2
-    assert "qkv-nf4-1" in done.stderr
-
-
-def test_an_answer_edited_by_hand_is_found_out(root):
-    path = root / "reports/alpaca/predictions/bloom_3b-study-0.parquet"
-    table = files.read_parquet(path)
-    texts = table.column("text").to_pylist()
-    row = table.column("exact_match").to_pylist().index(True)
-    texts[row] += " And more."
-    files.write_parquet(path, table.set_column(table.column_names.index("text"), "text", pa.array(texts)))
-    done = compare(root, "alpaca")
-    assert done.returncode == 2
-    assert f"bloom_3b-study-0.parquet: test.exact_match\n  found:   1 rows, first row {row}" in done.stderr
-
-
-def test_what_looks_wrong_in_a_training_is_flagged(compared, root):
-    found = read(compared, "comparison.json")["flags"]
-    assert found["qkv-nf4"][0] == {
-        "seed": 0,
-        "flag": "far_start",
-        "says": "its loss starts at 2, far from ln 3 = 1.099, which a guess costs",
-    }
-    assert {one["flag"] for ones in found.values() for one in ones} == {"far_start"}
-    assert read(compared, "comparison.json", "alpaca")["flags"] == {}  # a guess at an answer costs something else
-    shutil.copy(root / "reports/snli/predictions/zero_shot-0.parquet", root / "kept.parquet")
-    table = files.read_parquet(root / "kept.parquet")
-    elsewhere = files.read_parquet(root / "reports/snli/predictions/qkv-unquantised-1.parquet")
-    others = elsewhere.filter(["/" in split for split in elsewhere["split"].to_pylist()])
-    files.write_parquet(root / "reports/snli/predictions/qkv-unquantised-1.parquet", pa.concat_tables([table, others]))
-    scores = json.loads((root / "reports/snli/scores/zero_shot-0.json").read_text())
-    own = json.loads((root / "reports/snli/scores/qkv-unquantised-1.json").read_text())
-    for split in ("test", "validation", "probes"):
-        own[split] |= {name: value for name, value in scores[split].items() if name != "wordings"}
-        own[split].setdefault("written", {"n": 180, "accuracy": 0.5, "num_invalid": 9})
-    files.write_json(
-        root / "reports/snli/scores/qkv-unquantised-1.json", {name: one for name, one in own.items() if name != "schema_version"}
-    )
-    done = compare(root)
-    assert done.returncode == 0, done.stderr
-    assert [
-        (one["seed"], one["flag"]) for one in read(root, "comparison.json")["flags"]["qkv-unquantised"] if one["flag"] != "far_start"
-    ] == [(1, "no_effect")]
-
-
-def test_a_score_edited_by_hand_is_found_out(root):
-    path = root / "reports/snli/scores/qkv-nf4-2.json"
-    content = json.loads(path.read_text(encoding="utf-8"))
-    content["test"]["nll"] -= 0.01
-    path.write_text(json.dumps(content), encoding="utf-8")
-    done = compare(root)
-    assert done.returncode == 2
-    assert "qkv-nf4-2.json: test.nll" in done.stderr
-
-
-def test_a_temperature_edited_by_hand_is_found_out(root):
-    path = root / "reports/snli/scores/qkv-nf4-1.json"
-    content = json.loads(path.read_text(encoding="utf-8"))
-    content["test"]["scaled"]["temperature"] *= 1.01
-    path.write_text(json.dumps(content), encoding="utf-8")
-    done = compare(root)
-    assert done.returncode == 2
-    assert "qkv-nf4-1.json: test.scaled.temperature" in done.stderr
-
-
-def test_arms_that_were_tested_on_other_pairs_elsewhere_do_not_stand_side_by_side(root):
-    for seed in range(3):
-        path = root / f"reports/snli/predictions/qkv-unquantised-{seed}.parquet"
-        table = files.read_parquet(path)
-        own = [split != "multinli/test_matched" for split in table["split"].to_pylist()]
-        files.write_parquet(path, table.filter(own))
-    done = compare(root)
-    assert done.returncode == 2
-    assert "qkv-unquantised" in done.stderr
-    assert "multinli/test_matched" in done.stderr
-
-
-def test_data_that_changed_since_the_evaluation_is_refused(root):
-    path = root / "data/snli/test.parquet"
-    table = files.read_parquet(path)
-    files.write_parquet(path, table.slice(1))
-    done = compare(root)
-    assert done.returncode == 2
-    assert "test.parquet" in done.stderr
 
 
 def test_compare_starts_without_torch(root):

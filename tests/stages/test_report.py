@@ -1,3 +1,4 @@
+import hashlib
 import json
 import re
 import resource
@@ -115,8 +116,8 @@ def test_the_html_page_is_whole_and_fetches_nothing(reported):
     assert len(checker.ids) == len(set(checker.ids))
     assert "prefers-color-scheme: dark" in page
     # one of all studies in front; in each one's own section scores, cost, losses, learning rates, gradient norms and usage; the reliability
-    # of pairs, and arm by arm the curves of a study of several models
-    assert page.count("<svg ") == 1 + 2 * 6 + 1 + 1
+    # and the confusions of pairs, and arm by arm the curves of a study of several models
+    assert page.count("<svg ") == 1 + 2 * 6 + 2 + 1
     assert "url(#" not in re.sub(r"url\(#(" + "|".join(map(re.escape, checker.ids)) + r")\)", "", page)
 
 
@@ -182,6 +183,28 @@ def test_a_studys_page_shows_what_the_studies_lacked(reported):
     for heading in ("## Stopping, loops and length", "## Kinds of instruction", "### bloom_3b-study"):
         assert f"\n{heading}\n" in answers
     assert "| knowledge, pooled" in answers
+
+
+def test_a_studys_page_names_every_file_that_it_was_made_from_by_its_digest(reported):
+    page = text_of(reported / "snli/README.md")
+    groups = [["accounting.json"], *[[f"snli/{name}.json"] for name in ("metrics", "comparison", "cost")]]
+    groups += [
+        sorted(path.relative_to(reported).as_posix() for path in (reported / "snli" / name).iterdir()) for name in ("curves", "usage")
+    ]
+    for group in groups:
+        content = b"".join((reported / name).read_bytes() for name in group)
+        assert f"| `{hashlib.sha256(content).hexdigest()[:16]}` " in page, group
+    assert "| snli/curves/ " in page
+    assert hashlib.sha256((reported / "coverage.json").read_bytes()).hexdigest()[:16] in text_of(reported / "README.md")
+
+
+def test_what_another_scale_would_run_is_named(reported):
+    page = text_of(reported / "README.md")
+    last = page[page.index("## What did not run") :]
+    counted = json.loads(text_of(reported / "accounting.json"))["scales"]
+    assert {"paper"} <= set(counted)
+    for arm in counted["paper"]["snli"]:
+        assert arm in last
 
 
 def test_a_study_that_did_not_run_is_named(root):

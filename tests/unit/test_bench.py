@@ -262,3 +262,29 @@ def test_the_stage_and_the_alternative_keep_the_same_rows_and_drop_those_they_sh
         files.write_parquet(tmp_path / f"{split}.parquet", table.slice(1) if split == "train" else table)
     kept = files.read_parquet(other["folder"] / "train.parquet").num_rows
     assert one.difference(ours, changed) == f"train: {kept:,} rows, or other {kept - 1:,}"
+
+
+def test_log_likelihoods_differ_in_their_best_label_or_by_more_than_a_thousandth(monkeypatch):
+    difference = importlib.import_module("rows.prompt_scoring").difference
+    ours = np.array([[-1.0, -2.0], [-3.0, -0.5]])
+    assert difference(ours, ours + 1e-4) == ""
+    assert difference(ours, ours + 0.25) == "a log-likelihood differs by 0.25 nats"
+    assert difference(ours, ours[:, ::-1]) == "2 of 2 predictions differ"
+
+
+def test_a_page_beside_itself_is_judged_by_its_bytes_and_its_seconds_alone(timing):
+    reports = importlib.import_module("rows.reports")
+    said = [{"seconds": seconds, "pages": {"a": b"x"}} for seconds in (4.0, 6.0)]
+    outcomes = iter(said * 2)
+    one = reports.row("a page", lambda: next(outcomes), 5.0, {})
+    record = timing.measure(one, 1)
+    assert (record["bar"], record["figures"], record["missed"]) == (None, {"slowest_seconds": 6.0}, ["slowest_seconds 6, above 5"])
+    assert one.difference(said[0], {"seconds": 1.0, "pages": {"a": b"y", "b": b""}}) == "a differs, b differs"
+    assert one.difference({"pages": {}}, {"pages": {}}) == "nothing was written"
+
+
+def test_the_reports_of_a_checkout_without_results_are_not_timed(monkeypatch, tmp_path, timing):
+    reports, made = (importlib.import_module(name) for name in ("rows.reports", "made"))
+    monkeypatch.setattr(made, "ROOT", tmp_path)
+    with pytest.raises(timing.NotRunError, match="no results in git"):
+        reports.report(made.Options(tmp_path))

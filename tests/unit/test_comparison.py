@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ftbench import arms, comparison, comparison_nli, cost_table, curves, files, predictions
+from ftbench import answers, arms, comparison, comparison_answers, comparison_nli, cost_table, curves, files, predictions
 from ftbench.errors import UserError
 from ftbench.schema import Study
 
@@ -172,3 +172,7 @@ def test_what_data_and_bases_are_made_of_is_taken_from_their_own_records(tmp_pat
         "roberta_large": {"architecture": "bert", "published_as": "a/bert"},
     }
     assert comparison.made_of(tmp_path / "other", tmp_path / "bases", [None]) == {"source": None, "structures": None, "bases": {}}
+
+
+def test_what_evaluation_writes_as_questions_is_what_a_comparison_reads_as_such() -> None:
+    assert comparison_answers.QUESTIONS == answers.QUESTIONS

@@ -60,3 +60,12 @@ def test_a_cost_that_was_not_measured_or_is_nothing_has_no_row_and_a_baseline_no
         "a,peak memory (bytes),1024.0,0.75,0.7,0.8",
         "a,training time (seconds),0.666667,0.75,0.7,0.8",
     ]
+
+
+def test_scores_are_a_row_per_arm_and_baseline_with_their_interval():
+    score = {"mean": 0.75, "low": 0.7, "high": 0.8000000001}
+    assert plot_tables.scores({"a": {**score, "trained": True}, "majority": {**score, "trained": False}}).splitlines() == [
+        "entry,kind,score,low,high",
+        "a,arm,0.75,0.7,0.8",
+        "majority,baseline,0.75,0.7,0.8",
+    ]

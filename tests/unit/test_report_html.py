@@ -4,7 +4,7 @@ import base64
 import hashlib
 import re
 
-from ftbench import report_html, report_provenance, report_svg
+from ftbench import report_html, report_inline, report_provenance, report_svg
 from ftbench.report_data import Study
 from ftbench.report_html import Card, html_page
 from ftbench.tables import Figure, Heading, Paragraph, Table
@@ -53,8 +53,8 @@ def test_a_card_escapes_the_question_and_marks_the_names_of_the_answer():
 
 def test_a_drawing_with_a_colour_of_its_own_stays_on_white_paper():
     ours, other = (f'<svg width="1"><path style="fill: {colour}"/></svg>' for colour in ("#0072b2", "#123456"))
-    assert report_svg.follows_the_theme(report_svg.inline(ours, "p", "a"))
-    assert not report_svg.follows_the_theme(report_svg.inline(other, "p", "a"))
+    assert report_svg.follows_the_theme(report_inline.inline(ours, "p", "a"))
+    assert not report_svg.follows_the_theme(report_inline.inline(other, "p", "a"))
     page = html_page([("a", "A", [Figure("f", "f", ours), Figure("f", "f", other)])])
     assert page.count('<figure class="follows" ') == page.count("<figure tabindex") == 1
 

@@ -1,4 +1,6 @@
-from ftbench import figures, figures_curves, report, report_svg, tables
+import dataclasses
+
+from ftbench import figures, figures_curves, report, report_numbers, report_svg, tables
 from ftbench.report_data import Study, answer
 from ftbench.tables import Figure, Heading, Paragraph, Quote, Table
 
@@ -31,6 +33,26 @@ def test_the_answer_names_the_best_what_it_is_not_told_from_its_base_and_the_bes
         "`a` does best: 80.0 % (79.0–81.0), not told apart from `b`; the reference `full` 70.0 %; its base `zero_shot` 40.0 %; "
         "the best shallow control `overlap` 45.0 %."
     )
+
+
+def test_the_answer_of_a_prompted_study_names_its_other_prompts():
+    entries = {"soft": entry(0.6), "zero_shot": entry(0.4), "one_shot": entry(0.35)}
+    one = study([["soft"]], ["soft"], entries, bases={"soft": "zero_shot"})
+    one.comparison["wordings"] = {"zero_shot": [], "one_shot": []}
+    assert answer(one) == "`soft` reaches 60.0 % (59.0–61.0); its base `zero_shot` 40.0 %; the prompted `one_shot` 35.0 %."
+
+
+def test_differences_name_an_arms_own_base_with_examples_and_no_other_models():
+    def row(a, b, **more):
+        return {"a": a, "b": b, "difference": -1.0, "low": -1.5, "high": -0.5, "p_holm": 0.01, "told_apart": True, **more}
+
+    one = study([["a"]], ["a"], {"a": entry(0.5)}, metric="bits_per_byte")
+    one = dataclasses.replace(one, answers={})
+    beside = {"by_kind": {"bits_per_byte": {"facts": {"a": {"base": {}, "base_three_shot": {}}}}}}
+    exact = {"mcnemar": [{"p": 0.5}]}
+    one.comparison.update(gains=beside, tests=[row("a", "base", **exact), row("a", "base_three_shot"), row("a", "other_three_shot")])
+    (_, table) = report_numbers.tests(one)
+    assert [[*cells[:2], cells[-1]] for cells in table.rows] == [["a", "base", "0.500"], ["a", "base_three_shot", "–"]]
 
 
 def test_an_arm_that_only_the_correction_leaves_beside_the_best_is_said_to_be_behind_and_factors_say_what_they_change():
@@ -77,15 +99,6 @@ def test_cells_are_escaped_in_html_and_control_characters_are_gone():
     assert '<th scope="col">&lt;h&gt;</th>' in page
 
 
-def test_an_inline_drawing_keeps_its_references_within_itself():
-    body = '<g id="a"><use xlink:href="#b"/></g><path id="b" clip-path="url(#c)"/></svg>'
-    svg = f'<?xml version="1.0"?>\n<svg width="1"><metadata>m</metadata>{body}'
-    assert report_svg.inline(svg, "p", 'a "b" <c>') == (
-        '<svg role="img" aria-label="a &#34;b&#34; &lt;c&gt;" width="1"><g><use href="#p-b"/></g>'
-        '<path id="p-b" clip-path="url(#p-c)"/></svg>'
-    )
-
-
 def test_figures_are_the_same_bytes_each_time_and_survive_odd_curves():
     lines = {"loss": {"one": [(0.0, 1.0), (1.0, 0.5)], "flat": [(0.0, 0.5)], "none": []}}
     assert figures.lines(lines, "epoch") == figures.lines(lines, "epoch")
@@ -100,8 +113,6 @@ def test_markdown_and_html_show_the_same_numbers():
 
 
 def test_the_overview_names_every_entry_of_every_study_and_draws_chance_only_where_labels_are_guessed():
-    from ftbench import report_numbers
-
     entries = {"full": entry(0.8), "majority": {**entry(0.33), "trained": False}}
     pairs = study([["full"]], ["full"], entries, shallow={"overlap": entry(0.45)})
     answers = study([["bloom"]], ["bloom"], {"bloom": entry(1.5)}, metric="bits_per_byte")

@@ -101,8 +101,9 @@ def test_written_answers_are_counted_by_wording_and_the_spread_of_wordings_is_sa
 
 def test_the_probes_are_listed_once_and_then_said_by_everybody_with_the_gold_label_ticked():
     heading, pairs, said, remark = report_pairs.probes(study())
-    assert heading == Heading("Six pairs of the report", 2)
+    assert heading == Heading("Pairs of the report", 2)
     assert list(pairs.rows) == [["1", "A | man.", "No man.", "neutral", "corrected", "–", "neutral"]]
+    assert pairs.caption.startswith("The 1 pairs that")  # as many as the file holds
     assert "full size" in pairs.caption
     assert list(said.rows) == [[ARM, "neutral ✓ 2/3, entailment 1/3"], [BASE, "contradiction"]]
     assert "measure nothing" in remark.text

@@ -205,9 +205,9 @@ def test_the_report_shows_every_value_with_its_scale_seeds_steps_and_metric() ->
     )
     assert table.headers == ["arm", "0.1", "0.2", "0.4", "best", "at the edge", "in params.yaml"]
     assert table.rows[0] == ["a", "0.800 (60.0 %)", "0.600 (60.0 %)", "–", "0.2", "no", "0.2"]
-    texts = [getattr(one, "text", "") for one in report_sweeps.sweeps({"rate": found})]
+    texts = [getattr(one, "text", "") for one in report_sweeps.sweeps({"rate": found}, {})]
     assert "Failed, and missing from the table: 0.4." in texts
-    assert report_sweeps.sweeps({}) == []
+    assert report_sweeps.sweeps({}, {}) == []
 
 
 def test_the_report_leaves_out_the_sweeps_of_another_scale(tmp_path: Path) -> None:
