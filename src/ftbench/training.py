@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import gc
 import json
-import math
 import shutil
 import sys
 import time
