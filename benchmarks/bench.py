@@ -33,13 +33,21 @@ ROWS = {  # name -> module of rows/ and its function
     "prompt_scoring_one_token": "prompt_scoring:whole_words",
     "nli_evaluation": "nli_evaluation:in_float32",
     "nli_evaluation_bf16": "nli_evaluation:in_bfloat16",
-    "prepare": "prepare:row",
+    "prepare_snli": "prepare:snli",
+    "prepare_multinli": "prepare:multinli",
     "nli_training_padded": "nli_training:padded_to_the_limit",
     "nli_training_dynamic": "nli_training:dynamic_padding",
     "nli_training_loop": "nli_training:bare_loop",
+    "nli_training_bf16": "nli_training:in_bfloat16",
+    "sft": "sft:row",
+    "qlora_step": "qlora_step:row",
+    "parallel_stages": "repro:parallel_stages",
+    "nothing_to_do": "repro:nothing_to_do",
+    "nothing_to_do_50": "repro:nothing_to_do_50",
+    "nothing_to_do_200": "repro:nothing_to_do_200",
 }
 RECORD = Path("reports/benchmarks.json")
-REPEATS = 3
+REPEATS = 5
 
 Find = Callable[[str], Callable[[Options], Row]]
 

@@ -10,6 +10,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from timing import NotRunError
+
 from ftbench import grid, params
 from ftbench.errors import Problem, UserError
 from ftbench.text import LABELS
@@ -23,11 +25,15 @@ WIDTH, DEPTH, HEADS = 384, 6, 12  # and their shape, that of a MiniLM
 
 @dataclass(frozen=True)
 class Options:
-    """Where trained arms may lie, where real texts lie (None: generate them), and whether sizes are those of a `quick` trial."""
+    """Where trained arms may lie, where real texts lie (None: generate them), and whether sizes are those of a `quick` trial.
+
+    `checkpoint` is the folder of a real encoder that takes the place of the miniature of its size (None: make the miniature).
+    """
 
     models: Path
     texts: Path | None = None
     quick: bool = False
+    checkpoint: Path | None = None
 
 
 def settings() -> dict[str, Any]:
@@ -75,16 +81,19 @@ def _real(path: Path) -> Path:
     return path
 
 
-def encoder(texts: Sequence[str]) -> tuple[Any, Any]:
-    """A RoBERTa of 22 M parameters under a head of three labels, random weights, and a tokenizer for `texts`. No dropout.
+def encoder(texts: Sequence[str], checkpoint: Path | None = None) -> tuple[Any, Any]:
+    """An encoder under a head of three labels without dropout, and its tokenizer: of a checkpoint, or made here for `texts`.
 
-    The weights start wide enough that its predictions differ from example to example.
+    What is made is a RoBERTa of 22 M parameters, whose random weights are wide enough that predictions differ from example to example.
+    Raises UserError for a checkpoint that is not there.
     """
     import torch
     from transformers import RobertaConfig, RobertaForSequenceClassification
 
     from ftbench import tokenization
 
+    if checkpoint is not None:
+        return _real_encoder(checkpoint)
     tokenizer = tokenization.train("roberta", texts, VOCABULARY, max_length=512)
     config = RobertaConfig(
         vocab_size=VOCABULARY,
@@ -108,6 +117,24 @@ def encoder(texts: Sequence[str]) -> tuple[Any, Any]:
     return RobertaForSequenceClassification(config), tokenizer
 
 
+def _real_encoder(folder: Path) -> tuple[Any, Any]:
+    import torch
+    from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+
+    if not (folder / "config.json").is_file():
+        found, mend = "no config.json in it", "name the folder of a checkpoint in safetensors, or leave --checkpoint out"
+        raise UserError(Problem(str(folder), found, mend=mend))
+    local = {"local_files_only": True, "trust_remote_code": False}
+    labels = {"id2label": dict(enumerate(LABELS)), "label2id": {label: number for number, label in enumerate(LABELS)}}
+    dropout = dict.fromkeys(("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"), 0.0)
+    config = AutoConfig.from_pretrained(folder, num_labels=len(LABELS), **labels, **dropout, **local)
+    torch.manual_seed(SEED)  # of the head
+    model = AutoModelForSequenceClassification.from_pretrained(
+        folder, config=config, dtype=torch.float32, ignore_mismatched_sizes=True, use_safetensors=True, **local
+    )
+    return model, AutoTokenizer.from_pretrained(folder, padding_side="right", **local)
+
+
 def decoder(texts: Sequence[str], dimensions: dict[str, Any] | None = None, vocab_size: int = VOCABULARY) -> tuple[Any, Any]:
     """A Llama with random weights and a tokenizer for `texts`, of the dimensions given or of 22 M parameters beside its output layer."""
     from ftbench import miniature, tokenization
@@ -123,3 +150,11 @@ def decoder(texts: Sequence[str], dimensions: dict[str, Any] | None = None, voca
 def model_settings(name: str) -> Any:
     """A model of params.yaml at the scale `offline`."""
     return grid.model(settings(), name)
+
+
+def refuse_without_bfloat16() -> None:
+    """Raises NotRunError on a processor that multiplies no matrices in bfloat16: there it is emulated, and slower than float32."""
+    import torch
+
+    if not (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()):
+        raise NotRunError("this processor multiplies no matrices in bfloat16")
