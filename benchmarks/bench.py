@@ -115,7 +115,9 @@ def main(arguments: argparse.Namespace) -> int:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"the rows to run, all of them where none is named: {', '.join(ROWS)}")
-    parser.add_argument("--repeats", type=int, default=REPEATS, help="timed runs of either side, at least 1; rows whose runs are long have fewer")
+    parser.add_argument(
+        "--repeats", type=int, default=REPEATS, help="timed runs of either side, at least 1; rows whose runs are long have fewer"
+    )
     parser.add_argument("--models", type=Path, default=Path("models"), help="the folder of trained arms and bases; used where it is there")
     parser.add_argument("--texts", type=Path, help="a folder with snli/<split>.jsonl and alpaca/alpaca_data.json, for generated text")
     parser.add_argument("--checkpoint", type=Path, help="the folder of a real encoder, for the miniature of 22 M parameters")

@@ -164,3 +164,10 @@ def refuse_without_bfloat16() -> None:
 def num_cores() -> int:
     """The cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def as_torch_starts() -> None:
+    """Undo what our training sets for the whole process, before an alternative runs that does not ask for it."""
+    import torch
+
+    torch.use_deterministic_algorithms(False)

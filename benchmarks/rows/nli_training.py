@@ -112,6 +112,8 @@ class Setting:
         trainer = transformers.Trainer(model=model, args=arguments, train_dataset=rows, data_collator=collator)
         trainer.remove_callback(transformers.PrinterCallback)
 
+        made.as_torch_starts()
+
         def work() -> Outcome:
             trainer.train()
             return {}
@@ -121,6 +123,7 @@ class Setting:
     def loop(self) -> timing.Work:
         """PyTorch alone: the batches of our Trainer, in its order, the same optimiser, schedule and clipping."""
         model = copy.deepcopy(self.model)
+        made.as_torch_starts()
         collate = training.collator(self.tokenizer, "right")
         batches = [self.rows[start : start + BATCH] for start in range(0, len(self.rows), BATCH)]
 

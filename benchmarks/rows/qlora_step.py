@@ -55,6 +55,7 @@ def row(options: made.Options) -> timing.Row:
         return work
 
     def documented() -> timing.Work:
+        made.as_torch_starts()
         adapted = their_model(arm)
         padder = copy.copy(tokenizer)
         padder.padding_side = "right"

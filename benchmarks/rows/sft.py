@@ -21,7 +21,7 @@ import timing
 import torch
 import transformers
 
-from ftbench import arms, grid, inference, schema, text, training
+from ftbench import arms, bases, grid, inference, models, schema, text, training
 
 STEPS, QUICK_STEPS = 12, 4
 BATCH, LEARNING_RATE = 8, 1e-3  # TRL's batch
@@ -48,6 +48,7 @@ def row(options: made.Options) -> timing.Row:
         for said, part in zip(prompts, (rows, held_out), strict=True)
     )
     scratch = tempfile.TemporaryDirectory(prefix="bench-sft-")
+    bases.save_miniature(Path(scratch.name), "bench", "llama", model, tokenizer, {})
     num_tokens = [sum(label != text.IGNORED for label in feature["labels"]) for feature in unseen]
 
     def judged(model: Any) -> float:
@@ -57,7 +58,7 @@ def row(options: made.Options) -> timing.Row:
     start = judged(model)
 
     def ours() -> timing.Work:
-        own = copy.deepcopy(model)
+        own = models.load_decoder(Path(scratch.name), None)
         collate = training.collator(tokenizer, "left")
         before = losses(own, [collate([feature]) for feature in features[:BATCH]])
 
@@ -91,6 +92,7 @@ def row(options: made.Options) -> timing.Row:
         trainer = SFTTrainer(model=own, args=arguments, train_dataset=examples, processing_class=padder)
         trainer.remove_callback(transformers.PrinterCallback)
         trainer.add_callback(Snapshots(own, kept, num_steps // 2))
+        made.as_torch_starts()
         prepared = list(trainer.train_dataset)
         before = losses(own, [trainer.data_collator([one]) for one in prepared[:BATCH]])
 
@@ -150,7 +152,6 @@ class Snapshots(transformers.TrainerCallback):
 
 def job(folder: Path, settings: schema.Text, num_steps: int) -> arms.Job:
     """What an arm is told; its validation falls where the other side's weights are kept."""
-    (folder / "manifest.json").write_text("{}", encoding="utf-8")
     how = schema.Training(
         num_train_epochs=1.0,
         per_device_train_batch_size=BATCH,
