@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -137,15 +138,21 @@ def _real_encoder(folder: Path) -> tuple[Any, Any]:
 
 
 def decoder(texts: Sequence[str], dimensions: dict[str, Any] | None = None, vocab_size: int = VOCABULARY) -> tuple[Any, Any]:
-    """A Llama with random weights and a tokenizer for `texts`, of the dimensions given or of 22 M parameters beside its output layer."""
-    from ftbench import miniature, tokenization
+    """A Llama with random weights and a tokenizer for `texts`, of the dimensions given or of 22 M parameters beside its output layer.
+
+    It is loaded as the stages load a base model.
+    """
+    from ftbench import bases, miniature, models, tokenization
 
     shape = {"hidden_size": WIDTH, "intermediate_size": 4 * WIDTH, "num_hidden_layers": DEPTH, "num_attention_heads": HEADS}
     dimensions = dimensions or {**shape, "num_key_value_heads": HEADS // 3, "max_position_embeddings": 512}
     tokenizer = tokenization.train("llama", texts, vocab_size, max_length=dimensions["max_position_embeddings"])
     ids = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("pad", "bos", "eos")}
     rows = max(vocab_size, len(tokenizer))
-    return miniature.build("llama", dimensions, rows, SEED, **ids).eval(), tokenizer
+    built = miniature.build("llama", dimensions, rows, SEED, **ids)
+    with tempfile.TemporaryDirectory(prefix="bench-base-") as folder:
+        bases.save_miniature(Path(folder), "bench", "llama", built, tokenizer, {})
+        return models.load_decoder(Path(folder), None).eval(), tokenizer
 
 
 def model_settings(name: str) -> Any:
