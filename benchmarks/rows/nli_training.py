@@ -24,7 +24,7 @@ import transformers
 
 from ftbench import arms, inference, schema, text, training
 
-STEPS, QUICK_STEPS = 8, 3
+STEPS, QUICK_STEPS = 6, 3
 EPOCH, GROUP = 200, 50  # batches that the sampler puts in order, and how many of them it sorts together
 BATCH, LIMIT, LEARNING_RATE = 32, 128, 5e-5
 TOLERANCE = 1e-4  # of a loss in nats

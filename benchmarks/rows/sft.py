@@ -23,7 +23,7 @@ import transformers
 
 from ftbench import arms, bases, grid, inference, models, schema, text, training
 
-STEPS, QUICK_STEPS = 12, 4
+STEPS, QUICK_STEPS = 8, 4
 BATCH, LEARNING_RATE = 8, 1e-3  # TRL's batch
 HELD_OUT = 32  # examples
 BEFORE = 0.02  # nats by which an example's loss may differ before training, computed in bfloat16

@@ -277,6 +277,14 @@ def test_an_encoder_that_is_not_there_is_missed_in_words(tmp_path):
         importlib.import_module("made").encoder([], tmp_path)
 
 
+def test_a_real_encoder_takes_the_miniatures_place_with_a_head_of_three_labels_and_no_dropout(tiny_base):
+    model, tokenizer = importlib.import_module("made").encoder([], tiny_base("roberta"))
+    assert model.config.id2label == {0: "entailment", 1: "neutral", 2: "contradiction"}
+    assert model.config.hidden_dropout_prob == model.config.attention_probs_dropout_prob == 0
+    assert tokenizer.padding_side == "right"
+    assert str(model.dtype) == "torch.float32"
+
+
 def test_batches_are_drawn_evenly_from_the_order_of_a_whole_epoch():
     nli = importlib.import_module("rows.nli_training")
     lengths = [10 + index % 90 for index in range(nli.BATCH * nli.EPOCH)]
