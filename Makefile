@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= $(shell nproc 2>/dev/null || echo 1)
 STAMP := .venv/.installed
+BENCH_STAMP := .venv/.bench-installed
 export HF_HUB_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 
@@ -35,7 +36,7 @@ audit: $(STAMP)  ## is any pinned package known to be vulnerable? Asks a public 
 report: $(STAMP)  ## the report alone, from files in git
 	$(BIN)/python stages/report.py --out reports
 
-bench: $(STAMP)  ## speed beside what people would use instead, on an idle machine
+bench: $(BENCH_STAMP)  ## speed beside what people would use instead, on an idle machine
 	$(BIN)/python benchmarks/bench.py
 
 soak: $(STAMP)  ## hours of what goes wrong: kills, edits at random, broken and hostile input; counts into docs/reliability.md
@@ -51,6 +52,10 @@ $(STAMP): constraints.txt pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
 	touch $(STAMP)
+
+$(BENCH_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,bench]'
+	touch $(BENCH_STAMP)
 
 clean:  ## remove what a run left outside DVC's cache
 	rm -rf .ftbench

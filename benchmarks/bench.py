@@ -4,8 +4,8 @@ Each row names a piece of work, an alternative and a bar. Both are run once and 
 the medians' ratio is held against the bar. Texts are generated, and models are the trained arms that a run left under models/, or
 miniatures that are made here, so a fresh clone can run all of it.
 
-It writes the rows that were run into a file of records, where rows that were not run stay as they are, prints a table, and exits with 1
-where a row does not pass.
+It writes the rows that were run into a file of records, where rows that were not run stay as they are, and the README's table from it;
+it prints the rows, and exits with 1 where one does not pass.
 Example: python benchmarks/bench.py generation prompt_scoring --repeats 7
 """
 
@@ -15,12 +15,13 @@ import argparse
 import importlib
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))  # so that the rows are found however this script is run
 
+import page
 from made import Options
 from timing import NotRunError, Row, measure
 
@@ -33,15 +34,23 @@ ROWS = {  # name -> module of rows/ and its function
     "prompt_scoring_one_token": "prompt_scoring:whole_words",
     "nli_evaluation": "nli_evaluation:in_float32",
     "nli_evaluation_bf16": "nli_evaluation:in_bfloat16",
-    "prepare": "prepare:row",
+    "prepare_snli": "prepare:snli",
+    "prepare_multinli": "prepare:multinli",
     "nli_training_padded": "nli_training:padded_to_the_limit",
     "nli_training_dynamic": "nli_training:dynamic_padding",
     "nli_training_loop": "nli_training:bare_loop",
+    "nli_training_bf16": "nli_training:in_bfloat16",
+    "sft": "sft:row",
+    "qlora_step": "qlora_step:row",
+    "parallel_stages": "repro:parallel_stages",
+    "nothing_to_do": "repro:nothing_to_do",
+    "nothing_to_do_50": "repro:nothing_to_do_50",
+    "nothing_to_do_200": "repro:nothing_to_do_200",
     "report": "reports:report",
     "diff": "reports:diff",
 }
-RECORD = Path("reports/benchmarks.json")
-REPEATS = 3
+RECORD = page.RECORD
+REPEATS = 5
 
 Find = Callable[[str], Callable[[Options], Row]]
 
@@ -94,42 +103,26 @@ def before(out: Path, quick: bool) -> dict[str, Any]:
     return rows
 
 
-def table(records: Mapping[str, Mapping[str, Any]]) -> str:
-    """The rows as a person reads them."""
-    from tabulate import tabulate
-
-    header = ["row", "ours", "against", "theirs", "ratio (from, to)", "bar", ""]
-    return tabulate([line(name, record) for name, record in records.items()], header, disable_numparse=True)
-
-
-def line(name: str, record: Mapping[str, Any]) -> list[str]:
-    """One row of the table."""
-    if "not_run" in record:
-        return [name, "", "", "", "", "", f"not run: {record['not_run']}"]
-    times = ["", "", ""]
-    if not record["difference"]:
-        times = [f"{record[key]:.2f} s" for key in ("median_seconds", "alternative_median_seconds")]
-        times.append(f"{record['ratio']:.2f} ({record['ratio_low']:.2f}, {record['ratio_high']:.2f})")
-    says = "passes" if record["passed"] else f"MISSED: {record['difference'] or '; '.join(record['missed'])}"
-    bar = "none" if record["bar"] is None else f"{record['bar']:g}"
-    return [name, times[0], record["against"], times[1], times[2], bar, says]
-
-
 def main(arguments: argparse.Namespace) -> int:
     """Run what was asked for; 1 where a row does not pass."""
     names = chosen(arguments.rows, list(ROWS))
-    options = Options(arguments.models, arguments.texts, arguments.quick)
+    options = Options(arguments.models, arguments.texts, arguments.quick, arguments.checkpoint)
     records = run(names, options, arguments.repeats, arguments.out)
-    print(table(records))
+    print(page.table(records))
+    if arguments.out.resolve() == RECORD.resolve():
+        page.write()
     return 0 if all(record.get("passed", True) for record in records.values()) else 1
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"the rows to run, all of them where none is named: {', '.join(ROWS)}")
-    parser.add_argument("--repeats", type=int, default=REPEATS, help="timed runs of either side, at least 1")
+    parser.add_argument(
+        "--repeats", type=int, default=REPEATS, help="timed runs of either side, at least 1; rows whose runs are long have fewer"
+    )
     parser.add_argument("--models", type=Path, default=Path("models"), help="the folder of trained arms and bases; used where it is there")
     parser.add_argument("--texts", type=Path, help="a folder with snli/<split>.jsonl and alpaca/alpaca_data.json, for generated text")
+    parser.add_argument("--checkpoint", type=Path, help="the folder of a real encoder, for the miniature of 22 M parameters")
     parser.add_argument("--quick", action="store_true", help="small sizes, to try a row; marked so, and refused as the record")
     parser.add_argument("--out", type=Path, default=RECORD, help="the file of records")
     given = parser.parse_args()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+from timing import NotRunError
 
 from ftbench import grid, params
 from ftbench.errors import Problem, UserError
@@ -23,11 +27,15 @@ WIDTH, DEPTH, HEADS = 384, 6, 12  # and their shape, that of a MiniLM
 
 @dataclass(frozen=True)
 class Options:
-    """Where trained arms may lie, where real texts lie (None: generate them), and whether sizes are those of a `quick` trial."""
+    """Where trained arms may lie, where real texts lie (None: generate them), and whether sizes are those of a `quick` trial.
+
+    `checkpoint` is the folder of a real encoder that takes the place of the miniature of its size (None: make the miniature).
+    """
 
     models: Path
     texts: Path | None = None
     quick: bool = False
+    checkpoint: Path | None = None
 
 
 def settings() -> dict[str, Any]:
@@ -75,16 +83,19 @@ def _real(path: Path) -> Path:
     return path
 
 
-def encoder(texts: Sequence[str]) -> tuple[Any, Any]:
-    """A RoBERTa of 22 M parameters under a head of three labels, random weights, and a tokenizer for `texts`. No dropout.
+def encoder(texts: Sequence[str], checkpoint: Path | None = None) -> tuple[Any, Any]:
+    """An encoder under a head of three labels without dropout, and its tokenizer: of a checkpoint, or made here for `texts`.
 
-    The weights start wide enough that its predictions differ from example to example.
+    What is made is a RoBERTa of 22 M parameters, whose random weights are wide enough that predictions differ from example to example.
+    Raises UserError for a checkpoint that is not there.
     """
     import torch
     from transformers import RobertaConfig, RobertaForSequenceClassification
 
     from ftbench import tokenization
 
+    if checkpoint is not None:
+        return _real_encoder(checkpoint)
     tokenizer = tokenization.train("roberta", texts, VOCABULARY, max_length=512)
     config = RobertaConfig(
         vocab_size=VOCABULARY,
@@ -108,18 +119,62 @@ def encoder(texts: Sequence[str]) -> tuple[Any, Any]:
     return RobertaForSequenceClassification(config), tokenizer
 
 
+def _real_encoder(folder: Path) -> tuple[Any, Any]:
+    import torch
+    from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+
+    if not (folder / "config.json").is_file():
+        found, mend = "no config.json in it", "name the folder of a checkpoint in safetensors, or leave --checkpoint out"
+        raise UserError(Problem(str(folder), found, mend=mend))
+    local = {"local_files_only": True, "trust_remote_code": False}
+    labels = {"id2label": dict(enumerate(LABELS)), "label2id": {label: number for number, label in enumerate(LABELS)}}
+    dropout = dict.fromkeys(("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"), 0.0)
+    config = AutoConfig.from_pretrained(folder, num_labels=len(LABELS), **labels, **dropout, **local)
+    torch.manual_seed(SEED)  # of the head
+    model = AutoModelForSequenceClassification.from_pretrained(
+        folder, config=config, dtype=torch.float32, ignore_mismatched_sizes=True, use_safetensors=True, **local
+    )
+    return model, AutoTokenizer.from_pretrained(folder, padding_side="right", **local)
+
+
 def decoder(texts: Sequence[str], dimensions: dict[str, Any] | None = None, vocab_size: int = VOCABULARY) -> tuple[Any, Any]:
-    """A Llama with random weights and a tokenizer for `texts`, of the dimensions given or of 22 M parameters beside its output layer."""
-    from ftbench import miniature, tokenization
+    """A Llama with random weights and a tokenizer for `texts`, of the dimensions given or of 22 M parameters beside its output layer.
+
+    It is loaded as the stages load a base model.
+    """
+    from ftbench import bases, miniature, models, tokenization
 
     shape = {"hidden_size": WIDTH, "intermediate_size": 4 * WIDTH, "num_hidden_layers": DEPTH, "num_attention_heads": HEADS}
     dimensions = dimensions or {**shape, "num_key_value_heads": HEADS // 3, "max_position_embeddings": 512}
     tokenizer = tokenization.train("llama", texts, vocab_size, max_length=dimensions["max_position_embeddings"])
     ids = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("pad", "bos", "eos")}
     rows = max(vocab_size, len(tokenizer))
-    return miniature.build("llama", dimensions, rows, SEED, **ids).eval(), tokenizer
+    built = miniature.build("llama", dimensions, rows, SEED, **ids)
+    with tempfile.TemporaryDirectory(prefix="bench-base-") as folder:
+        bases.save_miniature(Path(folder), "bench", "llama", built, tokenizer, {})
+        return models.load_decoder(Path(folder), None).eval(), tokenizer
 
 
 def model_settings(name: str) -> Any:
     """A model of params.yaml at the scale `offline`."""
     return grid.model(settings(), name)
+
+
+def refuse_without_bfloat16() -> None:
+    """Raises NotRunError on a processor that multiplies no matrices in bfloat16: there it is emulated, and slower than float32."""
+    import torch
+
+    if not (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()):
+        raise NotRunError("this processor multiplies no matrices in bfloat16")
+
+
+def num_cores() -> int:
+    """The cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def as_torch_starts() -> None:
+    """Undo what our training sets for the whole process, before an alternative runs that does not ask for it."""
+    import torch
+
+    torch.use_deterministic_algorithms(False)

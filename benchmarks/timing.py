@@ -18,7 +18,8 @@ class Row:
 
     Without a bar a row is shown beside the others and not judged. `ours` and `alternative` prepare and return the work to be timed, which
     returns its output. `difference` says in words how two outputs differ, or "" where they are the same. `figures` are read off two
-    outputs; those named in `at_most` may not be larger than it says. Without `warm_up` the first run of both is timed as well.
+    outputs; those named in `at_most` may not be larger than it says. Ours may take `most_extra_seconds` longer, between the medians.
+    Without `warm_up` the first run of both is timed as well. `num_repeats` is the most that a row whose runs are long is repeated.
     """
 
     work: str
@@ -31,6 +32,8 @@ class Row:
     figures: Callable[[Any, Any], Mapping[str, float]] = lambda ours, other: {}
     at_most: Mapping[str, float] = field(default_factory=dict)
     warm_up: bool = True
+    most_extra_seconds: float | None = None
+    num_repeats: int | None = None
 
 
 class NotRunError(Exception):
@@ -43,7 +46,9 @@ def measure(row: Row, num_repeats: int, clock: Callable[[], float] = time.perf_c
     The two take turns at going first, so that a machine that gets slower or faster favours neither. Where outputs differ, in any run,
     `difference` says how, no time is kept, and the row does not pass.
     """
+    num_repeats = min(num_repeats, row.num_repeats or num_repeats)
     described = {"work": row.work, "against": row.against, "bar": row.bar, "sizes": dict(row.sizes), "at_most": dict(row.at_most)}
+    described |= {"most_extra_seconds": row.most_extra_seconds}
     seconds: dict[str, list[float]] = {"ours": [], "alternative": []}
     figures: dict[str, float] = {}
     for repeat in range(0 if row.warm_up else 1, num_repeats + 1):  # 0 is not timed
@@ -79,6 +84,9 @@ def judged(row: Row, seconds: Mapping[str, list[float]], figures: Mapping[str, f
     missed = [f"{name} {figures[name]:.4g}, above {most:.4g}" for name, most in row.at_most.items() if figures[name] > most]
     if row.bar is not None and ratio < row.bar:
         missed.insert(0, f"{ratio:.2f} times, below {row.bar:g}")
+    extra = medians["ours"] - medians["alternative"]
+    if row.most_extra_seconds is not None and extra > row.most_extra_seconds:
+        missed.append(f"{extra:.2f} s more, above {row.most_extra_seconds:g}")
     return {
         "seconds": seconds["ours"],
         "alternative_seconds": seconds["alternative"],

@@ -48,6 +48,8 @@ def row(options: made.Options) -> timing.Row:
         alternative=lambda: one_by_one,
         difference=difference,
         sizes={"num_prompts": len(prompts), "num_models": len(loaded), "batch_size": batch_size, "max_new_tokens": longest},
+        warm_up=False,
+        num_repeats=3,  # its runs are long
         figures=lambda written, _: {"mean_characters": sum(len(one) for texts in written.values() for one in texts) / len(prompts)},
     )
 

@@ -30,8 +30,10 @@ def row(options: made.Options, dtype: str, tolerance: float, bar: float | None) 
     import torch
     from transformers import pipeline
 
+    if dtype == "bfloat16":
+        made.refuse_without_bfloat16()
     pairs = made.pairs(options, "test", QUICK_PAIRS if options.quick else PAIRS)
-    model, tokenizer = made.encoder(pairs["premise"] + pairs["hypothesis"])
+    model, tokenizer = made.encoder(pairs["premise"] + pairs["hypothesis"], options.checkpoint)
     model.eval()
     own = copy.deepcopy(model).to(getattr(torch, dtype))
     classifier = pipeline("text-classification", model=model, tokenizer=tokenizer, device="cpu")

@@ -190,7 +190,15 @@ def _load(auto_class: Any, base_dir: Path, quantization: schema.Quantization | N
         mend = "use sdpa: transformers 5.23 adds Falcon's position bias twice in its eager attention"
         raise UserError(Problem("attn_implementation", f"eager, for {model.config.model_type} with ALiBi", allowed="sdpa", mend=mend))
     model.config.use_cache = False  # training needs no cache of keys and values; generation asks for its own
+    head = model.get_output_embeddings()
+    if head is not None:
+        head.register_forward_pre_hook(_in_one_piece)
     return model
+
+
+def _in_one_piece(head: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    # The hidden states of some of the tokens alone are a view with gaps, for which PyTorch copies the layer's weights once per example.
+    return inputs[0].contiguous(), *inputs[1:]
 
 
 def _load_4bit(auto_class: Any, name: str, options: dict[str, Any], quantization: schema.Quantization) -> Any:

@@ -49,6 +49,8 @@ def train(
     scratch = SCRATCH / _fingerprint(job)
     checkpoint = _last_checkpoint(scratch)
     torch.use_deterministic_algorithms(job.settings.training.full_determinism, warn_only=True)
+    # nothing reads memory before it is written, and filling it takes long
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     per_token = not isinstance(rows[0]["labels"], int)
     trainer = ArmTrainer(
         model=model,

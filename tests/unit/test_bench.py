@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import described
 import numpy as np
 import pytest
 
-from ftbench import errors, files, params
+from ftbench import costs, errors, files, params
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "benchmarks/bench.py"
@@ -33,6 +34,11 @@ def bench():
 @pytest.fixture(scope="module")
 def timing():
     return importlib.import_module("timing")
+
+
+@pytest.fixture(scope="module")
+def page():
+    return importlib.import_module("page")
 
 
 class Machine:
@@ -106,11 +112,11 @@ def test_a_bar_is_reached_or_missed_in_words(timing, theirs, passed):
     assert record["missed"] == ([] if passed else ["1.99 times, below 2"])
 
 
-def test_a_row_without_a_bar_is_shown_and_not_judged(timing, bench):
+def test_a_row_without_a_bar_is_shown_and_not_judged(timing, page):
     machine = Machine(ours=[1, 2], alternative=[1, 1])
     record = timing.measure(row(timing, machine, bar=None), 1, machine.clock)
     assert (record["ratio"], record["passed"]) == (0.5, True)
-    assert bench.line("some", record)[-2:] == ["none", "passes"]
+    assert page.cells("some", record)[-2:] == ["none", "passes"]
 
 
 def test_the_largest_figure_of_all_runs_is_held_against_its_limit(timing):
@@ -121,6 +127,22 @@ def test_the_largest_figure_of_all_runs_is_held_against_its_limit(timing):
     assert record["figures"] == {"bytes": 30}
     assert record["missed"] == ["bytes 30, above 25"]
     assert record["passed"] is False
+
+
+@pytest.mark.parametrize(("ours", "passed"), [(3.5, True), (3.6, False)])
+def test_what_ours_may_take_longer_is_held_against_the_difference_of_the_medians(timing, page, ours, passed):
+    machine = Machine(ours=[1, ours, 9, ours], alternative=[1, 3, 1, 3])
+    record = timing.measure(row(timing, machine, bar=None, most_extra_seconds=0.5), 3, machine.clock)
+    assert record["passed"] is passed
+    assert record["missed"] == ([] if passed else ["0.60 s more, above 0.5"])
+    assert page.bar(record) == "at most 0.5 s more"
+
+
+def test_a_row_whose_runs_are_long_is_repeated_less_often_than_asked_and_never_more(timing):
+    for own, asked, expected in ((2, 5, 2), (5, 2, 2), (None, 3, 3)):
+        machine = Machine(ours=[1] * 6, alternative=[3] * 6)
+        assert timing.measure(row(timing, machine, num_repeats=own), asked, machine.clock)["num_repeats"] == expected
+        assert machine.ran.count("ours") == expected + 1
 
 
 def test_other_output_is_refused_before_anything_is_timed(timing):
@@ -163,13 +185,13 @@ def test_a_row_that_is_run_takes_its_place_beside_those_that_were(bench, timing,
     assert out.read_text() == files.canonical_json({"rows": after})
 
 
-def test_what_cannot_be_run_is_named_with_its_reason(bench, timing, tmp_path):
+def test_what_cannot_be_run_is_named_with_its_reason(bench, timing, page, tmp_path):
     def absent():
         raise timing.NotRunError("no checkpoint here")
 
     records = run(bench, timing, ["one"], tmp_path / "a.json", ours=absent)
     assert records["one"]["not_run"] == "no checkpoint here"
-    assert "not run: no checkpoint here" in bench.table(records)
+    assert "not run: no checkpoint here" in page.table(records)
 
 
 def test_small_sizes_are_marked_and_refused_as_the_record(bench, timing, tmp_path):
@@ -208,7 +230,129 @@ def test_every_row_has_its_function(bench):
     assert all(callable(bench.find(name)) for name in bench.ROWS)
 
 
+# ------------------------------------------------------------------------------------------------------------------- the README
+def test_the_readmes_table_is_what_the_record_gives(page):
+    record = ROOT / "reports/benchmarks.json"
+    rows = files.read_json(record)["rows"] if record.exists() else {}
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert page.rewritten(text, rows) == text, "run python benchmarks/page.py"
+
+
+def test_the_table_shows_each_row_with_its_spread_its_bars_and_what_missed(timing, page):
+    def record(**changed):
+        machine = Machine(ours=[1, 1], alternative=[3, 3])
+        return {**timing.measure(row(timing, machine, **changed), 1, machine.clock), "environment": costs.environment()}
+
+    one = record(figures=lambda *_: {"bytes": 30.0}, at_most={"bytes": 40})
+    two = record(bar=4.0, work="a | b")
+    lines = page.block({"one": one, "two": two, "three": {"not_run": "no <net>", "environment": two["environment"]}}).splitlines()
+    assert lines[0] == "| row | work | against | ours | theirs | ratio (from, to) | bar | found |"
+    assert lines[2] == "| one | some work | another way | 1.00 s | 3.00 s | 3.00 (3.00, 3.00) | 2; bytes at most 40 | passes; bytes 30 |"
+    assert lines[3] == "| two | a \\| b | another way | 1.00 s | 3.00 s | 3.00 (3.00, 3.00) | 4 | MISSED: 3.00 times, below 4 |"
+    assert lines[4] == "| three |  |  |  |  |  |  | not run: no &lt;net> |"
+    assert lines[6].startswith("Measured on: ")
+
+
+def test_only_what_stands_between_the_marks_is_rewritten_and_twice_is_once(page):
+    text = f"before\n{page.START}\nold\n{page.END}\nafter\n"
+    assert page.rewritten(text, {}) == f"before\n{page.START}\n{page.NOTHING}\n{page.END}\nafter\n"
+    assert page.rewritten(page.rewritten(text, {}), {}) == page.rewritten(text, {})
+
+
+@pytest.mark.parametrize("text", ["", "{start}", "{end} {start}", "{start} {start} {end}", "{start} {end} {end}"])
+def test_a_page_whose_marks_are_not_there_once_and_in_order_is_left_alone(page, text):
+    with pytest.raises(errors.UserError, match="not one block"):
+        page.rewritten(text.format(start=page.START, end=page.END), {})
+
+
+def test_every_row_is_described_and_every_row_that_is_described_exists(bench):
+    table = (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8").partition("## The rows")[2].partition("\n\nWhat the")[0]
+    named = [name for line in table.splitlines() for name in re.findall(r"`(\w+)`", line.split("|")[1] if "|" in line else "")]
+    assert sorted(named) == sorted(bench.ROWS)
+
+
 # ------------------------------------------------------------------------------------------------------------------- the rows
+def test_an_encoder_that_is_not_there_is_missed_in_words(tmp_path):
+    with pytest.raises(errors.UserError, match=r"no config.json in it"):
+        importlib.import_module("made").encoder([], tmp_path)
+
+
+def test_a_real_encoder_takes_the_miniatures_place_with_a_head_of_three_labels_and_no_dropout(tiny_base):
+    model, tokenizer = importlib.import_module("made").encoder([], tiny_base("roberta"))
+    assert model.config.id2label == {0: "entailment", 1: "neutral", 2: "contradiction"}
+    assert model.config.hidden_dropout_prob == model.config.attention_probs_dropout_prob == 0
+    assert tokenizer.padding_side == "right"
+    assert str(model.dtype) == "torch.float32"
+
+
+def test_batches_are_drawn_evenly_from_the_order_of_a_whole_epoch():
+    nli = importlib.import_module("rows.nli_training")
+    lengths = [10 + index % 90 for index in range(nli.BATCH * nli.EPOCH)]
+    drawn = nli.some_batches(lengths, 8)
+    assert len(set(drawn)) == len(drawn) == 8 * nli.BATCH
+    batches = [[lengths[index] for index in drawn[start : start + nli.BATCH]] for start in range(0, len(drawn), nli.BATCH)]
+    assert max(max(batch) - min(batch) for batch in batches) <= 4  # like lengths together
+    assert abs(np.mean([length for batch in batches for length in batch]) - np.mean(lengths)) < 3  # and all lengths are there
+
+
+def test_an_accuracy_that_the_number_of_pairs_cannot_tell_apart_is_no_worse():
+    worse = importlib.import_module("rows.nli_training").worse
+    right = np.array([1.0] * 60 + [0.0] * 40)
+    assert worse(right, right) == ""
+    assert worse(right, np.roll(right, 5)) == ""  # as many, of other pairs
+    assert worse(np.zeros(100), right) == "the accuracy differs by 0.600, more than 0.096"  # 1.96 * sqrt(0.6 * 0.4 / 100)
+
+
+def test_trainings_that_learn_something_else_or_from_other_tokens_are_told_apart():
+    difference = importlib.import_module("rows.sft").difference
+    ours = {"num_tokens": 9, "before": np.array([1.0, 2.0]), "curve": [10.0, 8.0, 6.0]}
+    assert difference(ours, {**ours, "curve": [10.0, 8.3, 6.2]}) == ""
+    assert difference(ours, {**ours, "curve": [10.0, 8.5, 6.2]}) == "the held-out loss differs by 0.5, more than 0.4"  # a tenth of 4
+    assert difference(ours, {**ours, "num_tokens": 8}) == "9 trained tokens, or other 8"
+    assert "differs by 0.1 before training" in difference(ours, {**ours, "before": np.array([1.0, 2.1])})
+    assert "no two curves of a falling loss" in difference({**ours, "curve": [10.0, 10.0, 10.0]}, ours)
+
+
+def test_a_row_that_needs_trl_says_how_to_install_it_where_it_is_not(monkeypatch):
+    sft, timing, made = (importlib.import_module(name) for name in ("rows.sft", "timing", "made"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(timing.NotRunError, match=re.escape("pip install --constraint constraints.txt '.[bench]'")):
+        sft.row(made.Options(Path("models")))
+
+
+def test_steps_of_another_loss_or_another_number_are_told():
+    difference = importlib.import_module("rows.qlora_step").difference
+    assert difference({"losses": [2.0, 1.5]}, {"losses": [2.01, 1.49]}) == ""
+    assert difference({"losses": [2.0, 1.5]}, {"losses": [2.0, 1.25]}) == "the loss of a step differs by 0.25"
+    assert difference({"losses": [2.0]}, {"losses": [2.0, 1.5]}) == "1 steps, or other 2"
+
+
+def test_result_files_that_differ_between_two_runs_are_counted(tmp_path):
+    repro = importlib.import_module("rows.repro")
+    for name in ("models/base/a/config.json", "reports/snli/predictions/b.parquet", "reports/snli/costs/c.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    found = repro.results(tmp_path)
+    assert sorted(found) == ["models/base/a/config.json", "reports/snli/predictions/b.parquet"]
+    assert repro.difference(found, found) == ""
+    changed = {**found, "models/base/a/config.json": b"y"}
+    assert repro.difference(found, changed) == "1 of 2 result files differ, models/base/a/config.json among them"
+    assert repro.difference({}, {}) == "no result file"
+
+
+def test_a_command_that_had_something_to_do_is_no_measure_of_nothing():
+    idle = importlib.import_module("rows.repro").idle
+    assert idle("nothing to do: every stage is up to date", "Data and pipelines are up to date.") == ""
+    assert idle("2 stages to bring up to date", "Running stage 'a':") == "ftbench repro had something to do, dvc repro had something to do"
+
+
+def test_a_checkout_without_results_does_not_begin_to_make_them(tmp_path, monkeypatch):
+    repro, timing, made = (importlib.import_module(name) for name in ("rows.repro", "timing", "made"))
+    monkeypatch.setattr(made, "ROOT", tmp_path)
+    with pytest.raises(timing.NotRunError, match="run `make repro` first"):
+        repro.nothing_to_do(made.Options(Path("models")))
+
+
 def test_real_texts_that_are_not_there_are_missed_in_words(tmp_path):
     made = importlib.import_module("made")
     with pytest.raises(errors.UserError, match="no such file"):
@@ -243,13 +387,15 @@ def test_a_label_that_differs_and_a_score_that_is_off_are_told():
     assert difference(ours, ours[::-1], 1e-4) == "2 of 2 labels differ"
 
 
-def test_the_stage_and_the_alternative_keep_the_same_rows_and_drop_those_they_should(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("dataset", "tests"), [("snli", ["test"]), ("multinli", ["test_matched", "test_mismatched"])])
+def test_the_stage_and_the_alternative_keep_the_same_rows_and_drop_those_they_should(tmp_path, monkeypatch, dataset, tests):
     prepare, made = importlib.import_module("rows.prepare"), importlib.import_module("made")
     monkeypatch.setattr(prepare, "QUICK_ROWS", 2000)
-    one = prepare.row(made.Options(Path("models"), quick=True))
+    one = getattr(prepare, dataset)(made.Options(Path("models"), quick=True))
     ours, other = one.ours()(), one.alternative()()
     assert one.difference(ours, other) == ""
-    assert one.sizes["num_rows"] == {"train": 2000, "validation": 36, "test": 36}
+    held_out = {"snli": 36, "multinli": 50}[dataset]  # 10,000 of 550,000 and of 393,000 in proportion
+    assert one.sizes["num_rows"] == {"train": 2000, **dict.fromkeys(["validation", *tests], held_out)}
     read = params.read(ours["folder"] / "card.json")["read"]
     # 7, 107, ... 1907 have no gold label; 10 and 11 are test's
     assert read["train"]["dropped"]["no_gold_label"] == 20
@@ -257,7 +403,7 @@ def test_the_stage_and_the_alternative_keep_the_same_rows_and_drop_those_they_sh
     assert read["train"]["dropped"]["duplicate"] > 0
     assert read["train"]["dropped"]["conflicting_labels"] > 0
     changed = {**other, "folder": tmp_path}
-    for split in ("train", "validation", "test"):
+    for split in ("train", "validation", *tests):
         table = files.read_parquet(other["folder"] / f"{split}.parquet")
         files.write_parquet(tmp_path / f"{split}.parquet", table.slice(1) if split == "train" else table)
     kept = files.read_parquet(other["folder"] / "train.parquet").num_rows

@@ -37,6 +37,19 @@ def test_every_linear_layer_of_a_decoders_blocks_becomes_4_bit(architecture: str
     assert counts["packed"] == total - weights // 2, "a byte holds two 4-bit weights and counts as one"
 
 
+@pytest.mark.parametrize("architecture", LINEAR)
+def test_the_logits_of_the_last_tokens_are_one_product_for_all_examples(architecture: str, tiny_base: Base) -> None:
+    model = models.load_decoder(tiny_base(architecture), None).eval()
+    read: list[torch.Tensor] = []
+    model.get_output_embeddings().register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
+    tokens = torch.arange(4, 16).view(2, 6)
+    with torch.inference_mode():
+        some, whole = model(input_ids=tokens, logits_to_keep=3).logits, model(input_ids=tokens).logits
+    assert read[0].shape[:2] == (2, 3)
+    assert read[0].is_contiguous()  # for a view with gaps PyTorch would copy the layer's weights once per example
+    torch.testing.assert_close(some, whole[:, -3:])
+
+
 def test_falcons_own_linear_class_is_back_after_a_4_bit_load(tiny_base: Base) -> None:
     from transformers.models.falcon import modeling_falcon
 

@@ -1,0 +1,236 @@
+"""How the cost of what is not training grows: seconds and peak resident memory against examples, arms and seeds.
+
+`prepare`, the scoring of predictions, `compare` and `report` run on made up inputs of growing size, each in a process of its own, whose
+start-up is part of what is measured. A cost that grows as a power of the size is a straight line on logarithmic axes, and its slope is the
+power; the slope of the last step is held against the bars, since small inputs show the start-up alone.
+
+It writes a record and a figure, prints the slopes, and exits with 1 where something grows faster than it may.
+Example: python benchmarks/growth.py --repeats 3
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import made
+from rows import prepare
+
+from ftbench import costs, files
+
+SIZES = {"examples": [1000, 4000, 16_000, 64_000], "arms": [2, 4, 8, 16], "seeds": [3, 6, 12, 24]}
+SMALLEST = {name: sizes[0] for name, sizes in SIZES.items()}
+LINEAR = 1.1  # the most that the last slope may be: linear, and a tenth for noise
+FLAT = 0.25  # the most slope of memory against examples, from the smallest to the largest
+STAGES = {"examples": ["prepare", "score", "compare", "report"], "arms": ["compare", "report"], "seeds": ["compare", "report"]}
+OUT = Path("reports/growth.json")
+Point = dict[str, Any]
+
+
+def point(axis: str, size: int, stages: Sequence[str], num_repeats: int) -> list[Point]:
+    """The cost of each stage at one size of one axis, the others at their smallest."""
+    sizes = {**SMALLEST, axis: size}
+    with tempfile.TemporaryDirectory(prefix="bench-growth-") as scratch:
+        folder = Path(scratch)
+        commands = inputs(folder, sizes, stages)
+        return [{"axis": axis, "size": size, "stage": name, **cost(commands[name], scratch, num_repeats)} for name in stages]
+
+
+def cost(words: list[str], folder: str, num_repeats: int) -> dict[str, Any]:
+    """Seconds, of which the median counts, and the peak of resident bytes of a script that runs in `folder`."""
+    seconds, peaks = [], []
+    for _ in range(num_repeats):
+        started = time.perf_counter()
+        peaks.append(prepare.run(words, folder))
+        seconds.append(time.perf_counter() - started)
+    return {"seconds": seconds, "median_seconds": statistics.median(seconds), "peak_resident_bytes": max(peaks)}
+
+
+def inputs(folder: Path, sizes: Mapping[str, int], stages: Sequence[str]) -> dict[str, list[str]]:
+    """Write what the stages read, and return the command of each, in the order in which they can run."""
+    arms, seeds = [f"a{n}" for n in range(sizes["arms"])], list(range(sizes["seeds"]))
+    raw = design(arms, seeds)
+    commands = {}
+    if "prepare" in stages:
+        splits = {"train": sizes["examples"], "validation": 100, "test": 100}
+        for split, number in splits.items():
+            with (folder / f"{split}.jsonl").open("w", encoding="utf-8") as stream:
+                stream.writelines(json.dumps(one) + "\n" for one in prepare.nli_like(split, number, "test", (14, 8)))
+        raw["offline"] = prepare.block(folder, "made_up", list(splits))["bench"]
+        commands["prepare"] = [str(made.ROOT / "stages/prepare.py"), "--dataset", "made_up", "--out", "data/made_up"]
+    commands["score"] = [str(Path(__file__).resolve()), "--score", str(sizes["examples"]), "scored"]
+    commands["compare"] = [str(made.ROOT / "stages/compare.py"), "--study", "snli", "--out", "reports/snli"]
+    commands["report"] = [str(made.ROOT / "stages/report.py"), "--out", "reports"]
+    (folder / "params.yaml").write_text(json.dumps(raw), encoding="utf-8")  # JSON is YAML
+    predictions(folder, [f"{arm}-nf4" for arm in arms], seeds, sizes["examples"])
+    return commands
+
+
+def design(arms: list[str], seeds: list[int]) -> dict[str, Any]:
+    """A params.yaml of one study of pairs."""
+    study = {
+        "question": "What grows?",
+        "model": "phi_2",
+        "method": "qlora_label",
+        "dataset": "snli",
+        "factors": {"adapter": arms, "precision": ["nf4"]},
+        "baselines": ["majority"],
+        "seeds": seeds,
+        "primary_metric": "accuracy",
+        "reference": f"{arms[0]}-nf4",
+    }
+    return {"scale": "offline", "studies": {"snli": study}, "offline": {}}
+
+
+def pairs(number: int) -> dict[str, list[Any]]:
+    """So many pairs as the columns of a split."""
+    genres = ["captions", "news"]
+    return {
+        "id": [f"snli-{index}" for index in range(number)],
+        "genre": [genres[index % 2] for index in range(number)],
+        "phenomenon": [None if index % 5 == 0 else "colour" for index in range(number)],
+        "premise": [f"Premise {index}." for index in range(number)],
+        "hypothesis": [f"Hypothesis {index}." for index in range(number)],
+        "label": [index % 3 for index in range(number)],
+    }
+
+
+def predictions(folder: Path, arms: Sequence[str], seeds: Sequence[int], number: int) -> None:
+    """The files that the stages before `compare` would have left, made up as the tests make theirs."""
+    import pyarrow as pa
+
+    sys.path.insert(0, str(made.ROOT / "tests"))
+    try:
+        import fabricated
+    finally:
+        sys.path.pop(0)
+    columns, rng = pairs(number), np.random.default_rng(made.SEED)
+    files.write_parquet(folder / "data/snli/test.parquet", pa.table({**columns, "label": pa.array(columns["label"], pa.int8())}))
+    gold = np.array(columns["label"])
+    shared = {name: columns[name] for name in ("id", "genre", "phenomenon")}
+    for name in [*arms, "majority"]:
+        for seed in seeds if "-" in name else [0]:
+            predicted = np.where(rng.random(number) < 0.7, gold, (gold + 1) % 3)
+            fabricated.write_pairs(folder, name, seed, predicted, columns["premise"], columns["hypothesis"], {**shared, "gold": gold})
+    files.write_json(folder / "reports/accounting.json", fabricated.accounting())
+
+
+def score(number: int, out: Path) -> None:
+    """From log-probabilities of so many pairs to their predictions file and scores, as the evaluation writes them."""
+    from ftbench import evaluation_nli
+
+    columns = pairs(number)
+    drawn = np.random.default_rng(made.SEED).random((number, 3))
+    judged = evaluation_nli.Judged(np.log(drawn / drawn.sum(axis=1, keepdims=True)), evaluation_nli.pair_hashes(columns))
+    evaluation_nli.write_nli(out / "predictions.parquet", out / "scores.json", 0, {"test": (columns, judged)})
+
+
+def slopes(points: Sequence[Point]) -> list[dict[str, Any]]:
+    """Of every stage along every axis the slopes of its two costs: between the last two sizes, and from the first to the last."""
+    found = []
+    for axis, stage in dict.fromkeys((one["axis"], one["stage"]) for one in points):
+        line = [one for one in points if (one["axis"], one["stage"]) == (axis, stage)]
+        entry: dict[str, Any] = {"axis": axis, "stage": stage}
+        for name in ("median_seconds", "peak_resident_bytes"):
+            entry[name] = {"last": slope(line[-2], line[-1], name), "whole": slope(line[0], line[-1], name)}
+        found.append(entry)
+    return found
+
+
+def slope(first: Point, last: Point, name: str) -> float:
+    """The power of the size with which a cost grows between two points."""
+    return math.log(last[name] / first[name]) / math.log(last["size"] / first["size"])
+
+
+def missed(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What grows faster than it may, in words."""
+    problems = []
+    for one in found:
+        for name, said in (("median_seconds", "seconds"), ("peak_resident_bytes", "memory")):
+            where = f"{said} of {one['stage']} against {one['axis']}"
+            if one[name]["last"] > LINEAR:
+                problems.append(f"{where}: slope {one[name]['last']:.2f}, faster than linear")
+            elif name == "peak_resident_bytes" and one["axis"] == "examples" and one[name]["whole"] > FLAT:
+                problems.append(f"{where}: slope {one[name]['whole']:.2f}, not flat")
+    return problems
+
+
+def figure(points: Sequence[Point]) -> str:
+    """Seconds above and memory below, against each axis, as SVG; grey: linear from the first point on."""
+    from ftbench import figures
+
+    plt = figures.pyplot()
+    axes_names = list(dict.fromkeys(one["axis"] for one in points))
+    drawn, grid = plt.subplots(2, len(axes_names), figsize=(figures.WIDTH, figures.WIDTH * 0.7), squeeze=False, sharex="col", sharey="row")
+    looks = figures.looks_of(list(dict.fromkeys(one["stage"] for one in points)))
+    for column, axis in enumerate(axes_names):
+        for row, (name, unit) in enumerate((("median_seconds", 1), ("peak_resident_bytes", 2**20))):
+            axes = grid[row][column]
+            axes.set_xscale("log", base=2)
+            axes.set_yscale("log", base=2)
+            for stage, (colour, style) in looks.items():
+                line = [(one["size"], one[name] / unit) for one in points if (one["axis"], one["stage"]) == (axis, stage)]
+                if line:
+                    (artist,) = axes.plot(
+                        *zip(*line, strict=True), style, color=colour, marker="o", markersize=3, linewidth=1.4, label=stage
+                    )
+                    figures.mark(artist, stage, f"{stage}: {line[-1][1]:.3g} at {line[-1][0]:,} {axis}")
+            sizes = [one["size"] for one in points if one["axis"] == axis]
+            lowest = min(one[name] / unit for one in points if one["axis"] == axis)
+            axes.plot([min(sizes), max(sizes)], [lowest, lowest * max(sizes) / min(sizes)], ":", color=figures.GREY, linewidth=1)
+            axes.xaxis.set_major_formatter("{x:,.0f}")
+            axes.yaxis.set_major_formatter("{x:,g}")
+        grid[1][column].set_xlabel(axis)
+    grid[0][0].set_ylabel("seconds")
+    grid[1][0].set_ylabel("peak resident MiB")
+    grid[0][0].legend(fontsize=8, frameon=False)
+    return figures.svg_of(plt, drawn)
+
+
+def run(sizes: Mapping[str, Sequence[int]], num_repeats: int, out: Path) -> list[str]:
+    """Measure every point, write the record and the figure beside it, and return what is missed."""
+    points: list[Point] = []
+    for axis, along in sizes.items():
+        for size in along:
+            print(f"{size:,} {axis} ...", flush=True)
+            points += point(axis, size, STAGES[axis], num_repeats)
+    found = slopes(points)
+    problems = missed(found)
+    content = {"points": points, "slopes": found, "bars": {"linear": LINEAR, "flat": FLAT}, "missed": problems}
+    files.write_json(out, {**content, "num_repeats": num_repeats, "smallest": SMALLEST, "environment": costs.environment()})
+    files.write_text(out.with_suffix(".svg"), figure(points))
+    for one in found:
+        last = one["median_seconds"]["last"], one["peak_resident_bytes"]["last"]
+        print(f"{one['stage']:8s} against {one['axis']:8s}: slope of seconds {last[0]:5.2f}, of memory {last[1]:5.2f}")
+    return problems
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    parser.add_argument("--repeats", type=int, default=3, help="runs of every stage at every size, at least 1")
+    parser.add_argument("--out", type=Path, default=OUT, help="the record; the figure lies beside it")
+    parser.add_argument(
+        "--score", nargs=2, metavar=("PAIRS", "FOLDER"), help=argparse.SUPPRESS
+    )  # one of the pieces, in a process of its own
+    given = parser.parse_args()
+    if given.repeats < 1:
+        parser.error("--repeats at least 1")
+    if given.score:
+        score(int(given.score[0]), Path(given.score[1]))
+        sys.exit(0)
+    wrong = run(SIZES, given.repeats, given.out)
+    for problem in wrong:
+        print(f"missed: {problem}", file=sys.stderr)
+    sys.exit(1 if wrong else 0)

@@ -1,0 +1,99 @@
+"""The table of the benchmarks: as a person reads it in a terminal, and in the README, where a marked block is rewritten from the record.
+
+Example: python benchmarks/page.py
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ftbench import files
+from ftbench.errors import Problem, UserError
+
+RECORD, README = Path("reports/benchmarks.json"), Path("README.md")
+START, END = "<!-- written by benchmarks/page.py from reports/benchmarks.json -->", "<!-- end of what is written -->"
+HEADER = ["row", "work", "against", "ours", "theirs", "ratio (from, to)", "bar", "found"]
+NOTHING = "No row has been measured yet: `make bench` does."
+Record = Mapping[str, Any]
+
+
+def cells(name: str, record: Record) -> list[str]:
+    """One row of the table, as HEADER names its columns."""
+    if "not_run" in record:
+        return [name, "", "", "", "", "", "", f"not run: {record['not_run']}"]
+    times = ["", "", ""]
+    if not record["difference"]:
+        times = [f"{record[key]:.2f} s" for key in ("median_seconds", "alternative_median_seconds")]
+        times.append(f"{record['ratio']:.2f} ({record['ratio_low']:.2f}, {record['ratio_high']:.2f})")
+    return [name, record["work"], record["against"], *times, bar(record), verdict(record)]
+
+
+def bar(record: Record) -> str:
+    """What a row must reach."""
+    bars = [] if record["bar"] is None else [f"{record['bar']:g}"]
+    if record["most_extra_seconds"] is not None:
+        bars.append(f"at most {record['most_extra_seconds']:g} s more")
+    return "; ".join([*bars, *(f"{name} at most {most:.4g}" for name, most in record["at_most"].items())]) or "none"
+
+
+def verdict(record: Record) -> str:
+    """Whether it does, with the figures that have a limit, or in what its two outputs differ."""
+    if record["difference"]:
+        return f"MISSED: {record['difference']}"
+    if record["missed"]:
+        return f"MISSED: {'; '.join(record['missed'])}"
+    return "; ".join(["passes", *(f"{name} {record['figures'][name]:.4g}" for name in record["at_most"])])
+
+
+def table(records: Mapping[str, Record]) -> str:
+    """The rows for a terminal, which has no room for what the work is."""
+    from tabulate import tabulate
+
+    rows = [cells(name, record) for name, record in records.items()]
+    return tabulate([[first, *others] for first, _, *others in rows], [HEADER[0], *HEADER[2:]], disable_numparse=True)
+
+
+def block(records: Mapping[str, Record]) -> str:
+    """What stands between the marks of the README."""
+    if not records:
+        return NOTHING
+    lines = [" | ".join(map(_escaped, cells(name, record))) for name, record in records.items()]
+    machines = sorted({_machine(record["environment"]) for record in records.values()})
+    rows = "\n".join(f"| {line} |" for line in [" | ".join(HEADER), " | ".join(["---"] * len(HEADER)), *lines])
+    return f"{rows}\n\nMeasured on: {'; '.join(machines)}."
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+
+
+def _machine(environment: Mapping[str, Any]) -> str:
+    versions = ", ".join(f"{name} {environment['versions'][name]}" for name in ("torch", "transformers"))
+    cores = f"{environment['num_cores']} cores, {environment['num_threads']} threads"
+    return f"{environment['processor']}, {cores}, Python {environment['python']}, {versions}"
+
+
+def rewritten(text: str, records: Mapping[str, Record]) -> str:
+    """A page with its block as `records` have it. Raises UserError for a page without the two marks, each once and in order."""
+    before, start, rest = text.partition(START)
+    _, end, after = rest.partition(END)
+    if not start or not end or START in rest or END in after:
+        raise UserError(Problem("README.md", "not one block between its two marks", f"{START} and {END}, each once", "put them back"))
+    return f"{before}{START}\n{block(records)}\n{END}{after}"
+
+
+def write(readme: Path = README, record: Path = RECORD) -> None:
+    """Bring the README's block in step with the record."""
+    records = files.read_json(record)["rows"] if record.exists() else {}
+    files.write_text(readme, rewritten(readme.read_text(encoding="utf-8"), records))
+
+
+if __name__ == "__main__":
+    try:
+        write()
+    except UserError as error:
+        print(f"page: to mend:\n{error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,67 @@
+"""How cost grows: slopes and bars on constructed points, and the whole of it on small inputs, where no time is judged."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import described
+import pytest
+
+from ftbench import files
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def growth():
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    yield importlib.import_module("growth")
+    sys.path.remove(str(ROOT / "benchmarks"))
+
+
+def line(stage, axis, seconds, memory):
+    sizes = [1000 * 4**n for n in range(len(seconds))]
+    return [
+        {"axis": axis, "size": size, "stage": stage, "seconds": [cost], "median_seconds": cost, "peak_resident_bytes": peak}
+        for size, cost, peak in zip(sizes, seconds, memory, strict=True)
+    ]
+
+
+def test_the_slope_is_the_power_with_which_a_cost_grows(growth):
+    [found] = growth.slopes(line("compare", "arms", [1.0, 1.0, 16.0], [100, 200, 400]))
+    assert found["median_seconds"] == pytest.approx({"last": 2.0, "whole": 1.0})  # 4 times the size: 16 = 4^2; over both 16 = 16^1
+    assert found["peak_resident_bytes"] == pytest.approx({"last": 0.5, "whole": 0.5})  # 2 = 4^0.5
+
+
+@pytest.mark.parametrize(
+    ("stage", "axis", "seconds", "memory", "expected"),
+    [
+        ("compare", "arms", [1, 4, 16], [9, 9, 9], []),
+        ("compare", "arms", [1, 1, 16], [9, 9, 9], ["seconds of compare against arms: slope 2.00, faster than linear"]),
+        ("compare", "arms", [1, 1, 1], [1, 4, 16], []),
+        ("prepare", "examples", [1, 1, 1], [1, 4, 16], ["memory of prepare against examples: slope 1.00, not flat"]),
+        ("prepare", "examples", [1, 1, 1], [1, 1, 1.9], []),  # 16 to the power of a quarter is 2
+        ("report", "seeds", [1, 1, 1], [1, 1, 8], ["memory of report against seeds: slope 1.50, faster than linear"]),
+    ],
+)
+def test_what_grows_faster_than_it_may_is_named(growth, stage, axis, seconds, memory, expected):
+    assert growth.missed(growth.slopes(line(stage, axis, seconds, memory))) == expected
+
+
+def test_every_stage_is_measured_at_every_size_and_drawn(growth, tmp_path, monkeypatch):
+    sizes = {"examples": [60, 120], "arms": [2, 3]}
+    monkeypatch.setitem(growth.STAGES, "arms", ["compare"])
+    out = tmp_path / "deep/growth.json"
+    growth.run(sizes, 1, out)
+    record = files.read_json(out)
+    measured = {(one["axis"], one["size"], one["stage"]) for one in record["points"]}
+    assert measured == {(axis, size, stage) for axis in sizes for size in sizes[axis] for stage in growth.STAGES[axis]}
+    assert all(one["median_seconds"] > 0 and one["peak_resident_bytes"] > 10_000_000 for one in record["points"])
+    drawing = out.with_suffix(".svg").read_text(encoding="utf-8")
+    ElementTree.fromstring(drawing)  # noqa: S314  our own file
+    assert all(f">{stage}<" in drawing for stage in growth.STAGES["examples"])
+    fields = {*record, *record["points"][0], *record["slopes"][0], *record["slopes"][0]["median_seconds"], *record["bars"]}
+    assert fields - described.fields("reports/growth.json") == set()
