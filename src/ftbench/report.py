@@ -33,6 +33,7 @@ from ftbench.report_data import Study, answer
 from ftbench.report_html import TITLE, Card, html_page
 from ftbench.tables import Block, Figure, Heading, Links, Paragraph, Quote, Table
 
+UNFINISHED = "unfinished.json"  # only beside a partial report
 READ = ("metrics.json", "comparison.json", "cost.json")  # of every study
 
 
@@ -46,6 +47,7 @@ class Inputs:
     absent: Sequence[str]
     accounting: Mapping[str, Any]
     coverage: Mapping[str, Any] = field(default_factory=dict)
+    unfinished: Mapping[str, str] = field(default_factory=dict)  # of each stage that did not finish, why: a partial report has some
 
     def evidence(self) -> Evidence:
         """The same, as the ledger's rules read it."""
@@ -72,10 +74,11 @@ class Inputs:
 def read(out: Path, raw: Mapping[str, Any]) -> Inputs:
     """The files of every study of params.yaml under `out`. Raises UserError for one that is broken, or of a study that is half there."""
     designs = params.find(raw, "studies")
-    accounting, coverage = (files.read_json(out / name) if (out / name).exists() else {} for name in ("accounting.json", "coverage.json"))
+    kept = ("accounting.json", "coverage.json", UNFINISHED)
+    accounting, coverage, unfinished = (files.read_json(out / name) if (out / name).exists() else {} for name in kept)
     studies = {name: _read_study(out / name, name, accounting) for name in designs if (out / name / "metrics.json").exists()}
     absent = [name for name in designs if name not in studies]
-    return Inputs(str(params.find(raw, "scale")), designs, studies, absent, accounting, coverage)
+    return Inputs(str(params.find(raw, "scale")), designs, studies, absent, accounting, coverage, unfinished.get("stages", {}))
 
 
 def _read_study(folder: Path, name: str, accounting: Mapping[str, Any]) -> Study:
@@ -147,6 +150,8 @@ def write(out: Path, inputs: Inputs) -> None:
 def page(study: Study, drawn: Mapping[str, Figure], elsewhere: Study | None, claims: Sequence[Mapping[str, Any]]) -> list[Block]:
     """Everything about a study but its title; `claims` as `ledger.claims` reads them."""
     blocks: list[Block] = [Quote(study.comparison["question"]), Paragraph(answer(study, elsewhere)), drawn["scores"]]
+    if absent := study.comparison.get("absent"):
+        blocks.insert(1, Paragraph(f"Partial: without {', '.join(f'`{name}`' for name in absent)}, which did not finish."))
     blocks += [
         *report_numbers.results(study),
         *report_numbers.tests(study),
@@ -173,15 +178,23 @@ def _introduction(inputs: Inputs, book: Mapping[str, Any]) -> str:
         if inputs.scale != ledger.FULL_SIZE_SCALE
         else ""
     )
+    if inputs.unfinished:
+        miniature += f" This report is partial: {len(inputs.unfinished)} stages did not finish; the last section names them."
     return f"Scale `{inputs.scale}`.{miniature} Of {len(book['claims'])} claims of the studies: {counts}."
 
 
 def absent_blocks(inputs: Inputs) -> list[Block]:
     """What did not run, by name."""
-    if not inputs.absent:
+    if not inputs.absent and not inputs.unfinished:
         return []
-    rows = [[name, str(inputs.designs[name].get("question", ""))] for name in inputs.absent]
-    return [Heading("What did not run", 2), Table(f"Studies without results. Scale {inputs.scale}.", ["study", "question"], rows)]
+    blocks: list[Block] = [Heading("What did not run", 2)]
+    if inputs.unfinished:
+        stages = [[name, why] for name, why in inputs.unfinished.items()]
+        blocks.append(Table(f"Stages that did not finish. Scale {inputs.scale}.", ["stage", "why"], stages, frozenset({0, 1})))
+    if inputs.absent:
+        rows = [[name, str(inputs.designs[name].get("question", ""))] for name in inputs.absent]
+        blocks.append(Table(f"Studies without results. Scale {inputs.scale}.", ["study", "question"], rows))
+    return blocks
 
 
 def ledger_blocks(book: Mapping[str, Any]) -> list[Block]:

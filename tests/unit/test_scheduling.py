@@ -13,7 +13,11 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-RUN = [sys.executable, "-c", "import sys; from ftbench import scheduling; sys.exit(scheduling.repro(int(sys.argv[1])))"]
+RUN = [
+    sys.executable,
+    "-c",
+    "import sys; from ftbench import scheduling, workers; sys.exit(scheduling.repro(workers.here(int(sys.argv[1]))))",
+]
 
 
 @pytest.fixture
