@@ -1,8 +1,8 @@
 """Stages on the machines of a Ray cluster: `ftbench repro --engine ray`.
 
 Each stage is a task of Ray's with what it needs of a machine. All machines see the workspace under the same path. The task starts a fresh
-Python there, which does what a worker of this machine does (`workers.work`) and ends with the task: also when the machine's part of Ray dies
-alone, so that no stage is run twice at a time. The driver holds the repository's lock, writes dvc.lock, and starts a stage again whose
+Python there, which does what a worker of this machine does (`workers.work`) and ends with the task, also when the machine's part of Ray
+dies alone: no stage is run twice at a time. The driver holds the repository's lock, writes dvc.lock, and starts a stage again whose
 machine has died.
 """
 
@@ -34,7 +34,7 @@ FAREWELL = 5  # seconds that Ray gets beyond the patience of the stages
 
 @contextlib.contextmanager
 def cluster(address: str | None, jobs: int | None, arms: Mapping[str, Any], per_gpu: int, tell: Callable[[str], None]) -> Iterator[Place]:
-    """The cluster at `address`, `jobs` stages at once, or as many as Ray finds room for; without an address and RAY_ADDRESS, Ray here alone.
+    """The cluster at `address`, `jobs` stages at once, or as many as Ray finds room for; without it and RAY_ADDRESS, Ray here alone.
 
     `arms`: of this scale in accounting.json, by study. Raises UserError where Ray is not installed or no cluster answers.
     """
@@ -47,16 +47,22 @@ def cluster(address: str | None, jobs: int | None, arms: Mapping[str, Any], per_
     where = address or os.environ.get("RAY_ADDRESS")
     try:
         ray.init(address=address, include_dashboard=None if where else False, log_to_driver=False, logging_level="CRITICAL")
+        ray._private.worker.print_to_stdstream = _to_a_log  # what Ray tells of a machine that dies is long, and we tell it ourselves
     except (ConnectionError, RuntimeError, ValueError) as error:
         mend = "`ray start --head` on one machine and `ray start --address=HEAD:6379` on the others; see docs/cluster.md"
         raise UserError(Problem("--address", f"{where}: {error}", "a cluster of Ray that runs", mend)) from None
     try:
-        TOKEN.parent.mkdir(exist_ok=True)
+        workers.LOGS.mkdir(parents=True, exist_ok=True)
         TOKEN.write_text(secrets.token_hex(16), encoding="ascii")
         yield _place(ray, jobs, arms, per_gpu, tell)
     finally:
         TOKEN.unlink(missing_ok=True)
         ray.shutdown()
+
+
+def _to_a_log(data: Mapping[str, Any], ignore_prefix: bool) -> None:
+    with (workers.LOGS / "ray.log").open("a", encoding="utf-8") as log:
+        log.writelines(f"{line}\n" for line in data["lines"])
 
 
 def _place(ray: Any, jobs: int | None, arms: Mapping[str, Any], per_gpu: int, tell: Callable[[str], None]) -> Place:
@@ -130,7 +136,7 @@ def on_node(workspace: str, token: str, threads: Mapping[str, str], name: str, a
     """
     where = platform.node()
     if not _sees(Path(workspace) / TOKEN, token):
-        said = f"{where} does not see the workspace {workspace} of the machine that `ftbench repro` runs on: it must be shared, see docs/cluster.md"
+        said = f"{where} does not see the workspace {workspace} of the machine that started this: it must be shared, see docs/cluster.md"
         return {"how": FAILED, "code": 2, "where": where, "said": said}
     ours, theirs = multiprocessing.connection.Pipe(duplex=False)
     ends_with_us, held_by_us = os.pipe()  # the stage's process reads the one until nobody holds the other
@@ -140,14 +146,16 @@ def on_node(workspace: str, token: str, threads: Mapping[str, str], name: str, a
     )
     theirs.close()
     os.close(ends_with_us)
+    raylet = os.getppid()
     try:
         while not ours.poll(LOOK_EVERY):  # returns often, since only between two calls can Ray interrupt
-            pass
+            if os.getppid() != raylet:  # this machine's part of Ray died, and the stage is started elsewhere
+                raise SystemExit(1)
         found = {**ours.recv(), "where": where}
         process.wait()
     except EOFError:
         found = {"how": FAILED, "code": 1, "where": where}
-    except BaseException:
+    except KeyboardInterrupt:
         with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
             os.killpg(process.pid, signal.SIGINT)
             process.wait(PATIENCE)
@@ -200,7 +208,7 @@ def _end_when_alone(descriptor: int) -> None:
 def forget_locks(repo: Any, name: str) -> None:
     """Remove locks on paths that an earlier run of this stage left when its machine died.
 
-    DVC asks whether their process is alive, but of this machine, where another may have its number. The driver runs no stage twice at a time.
+    DVC asks whether their process is alive, but of this machine, where another may have its number. No stage runs twice at a time.
     """
     from dvc import rwlock
     from dvc.fs import localfs

@@ -15,7 +15,15 @@ import pytest
 from ftbench import grid, params, schema
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/adding-things.md", "docs/results-schema.md", "docs/pitfalls.md", "docs/remotes.md"]
+DOCUMENTS = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/adding-things.md",
+    "docs/results-schema.md",
+    "docs/pitfalls.md",
+    "docs/remotes.md",
+    "docs/cluster.md",
+]
 CODE_FOLDERS = ("stages/", "src/", "docs/", "tests/", "benchmarks/", "examples/", ".github/", ".ci/")
 KEPT_ELSEWHERE = ("data/", "models/", "reports/", ".ftbench/")
 WRITTEN_BY_A_COMMAND = ["reports/*/sweeps/*.json"]  # and not by a stage
@@ -116,6 +124,14 @@ def test_every_dvc_command_that_is_named_exists():
     assert not [(document, command) for document, command in named if command not in known]
 
 
+def test_every_ray_command_that_is_named_exists():
+    from ray.scripts.scripts import cli
+
+    named = every(r"^ray ([a-z]+)")
+    assert named
+    assert not [(document, command) for document, command in named if command not in cli.commands]
+
+
 def test_every_ftbench_command_that_is_named_exists():
     from ftbench import cli
 
@@ -194,7 +210,9 @@ def test_the_arm_that_the_readme_adds_passes_the_check(raw):
     assert f"{level}-nf4" in grid.arms(checks.everything(added, ROOT)[study])
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/adding-things.md", "docs/pitfalls.md", "docs/remotes.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "CONTRIBUTING.md", "docs/adding-things.md", "docs/pitfalls.md", "docs/remotes.md", "docs/cluster.md"]
+)
 def test_no_measured_figure_is_written_by_hand(document):
     prose = re.sub(r"`[^`]*`", "", FENCE.sub("", text(document)))
     prose = re.sub(r"Python 3\.\d+|Apache 2\.0|YAML 1\.\d", "", prose)
