@@ -47,6 +47,8 @@ def _compare(study: str, stale: set[Path], tell: Callable[[str], None]) -> None:
     for folder in READ:
         (OUT / study / folder).mkdir(parents=True)
         _copy((REPORTS / study / folder).glob("*"), OUT / study / folder, stale)
+    if (REPORTS / study / "sweeps").is_dir():  # which no stage writes
+        shutil.copytree(REPORTS / study / "sweeps", OUT / study / "sweeps")
     if not _stage("compare", "--study", study, "--out", str(OUT / study), "--partial"):
         tell(f"{study} could not be compared: see {LOGS}/partial-compare.log; the partial report goes without it")
         shutil.rmtree(OUT / study)

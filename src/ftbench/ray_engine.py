@@ -14,6 +14,7 @@ import os
 import platform
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -29,12 +30,13 @@ from ftbench.workers import FAILED, LOST, PATIENCE, Answer, Place
 TOKEN = Path(".ftbench/workspace")  # tells whether a machine sees this workspace, or another folder of the same path
 SEEN_WITHIN = 30  # seconds that a network's file system may take to show a new file
 LOOK_EVERY = 0.5  # seconds between two looks at whether a task is to end
+ANSWERS_WITHIN = 10  # seconds
 FAREWELL = 5  # seconds that Ray gets beyond the patience of the stages
 
 
 @contextlib.contextmanager
 def cluster(address: str | None, jobs: int | None, arms: Mapping[str, Any], per_gpu: int, tell: Callable[[str], None]) -> Iterator[Place]:
-    """The cluster at `address`, `jobs` stages at once, or as many as Ray finds room for; without it and RAY_ADDRESS, Ray here alone.
+    """The cluster at `address`, `jobs` stages at once, or as many as it has cores for; without it and RAY_ADDRESS, Ray here alone.
 
     `arms`: of this scale in accounting.json, by study. Raises UserError where Ray is not installed or no cluster answers.
     """
@@ -46,9 +48,12 @@ def cluster(address: str | None, jobs: int | None, arms: Mapping[str, Any], per_
         raise UserError(Problem("--engine", "ray, which is not installed here", mend=mend)) from None
     where = address or os.environ.get("RAY_ADDRESS")
     try:
+        if where not in (None, "auto", "local"):
+            host, _, port = where.rpartition(":")
+            socket.create_connection((host, int(port)), timeout=ANSWERS_WITHIN).close()  # Ray itself tries for minutes
         ray.init(address=address, include_dashboard=None if where else False, log_to_driver=False, logging_level="CRITICAL")
         ray._private.worker.print_to_stdstream = _to_a_log  # what Ray tells of a machine that dies is long, and we tell it ourselves
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         mend = "`ray start --head` on one machine and `ray start --address=HEAD:6379` on the others; see docs/cluster.md"
         raise UserError(Problem("--address", f"{where}: {error}", "a cluster of Ray that runs", mend)) from None
     try:
@@ -72,10 +77,11 @@ def _place(ray: Any, jobs: int | None, arms: Mapping[str, Any], per_gpu: int, te
     waiting_for: set[str] = set()
 
     def start(stage: Any, allow_missing: bool) -> Any:
-        if jobs and len(working) >= jobs:
+        there = ray.cluster_resources()
+        if len(working) >= (jobs or max(1, int(there.get("CPU", 0)) // resources.threads())):
             return None
         name = stage.addressing
-        asked = _asked(resources.of(name, arms, bool(ray.cluster_resources().get("GPU"))), per_gpu)
+        asked = _asked(resources.of(name, arms, bool(there.get("GPU"))), per_gpu)
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         if name not in waiting_for and not any(_fits(asked, machine) for machine in machines):
             waiting_for.add(name)
@@ -99,7 +105,7 @@ def _place(ray: Any, jobs: int | None, arms: Mapping[str, Any], per_gpu: int, te
         except ray.exceptions.RayTaskError as error:  # a fault of ours
             return Answer(FAILED, code=1, said=str(error))
         except ray.exceptions.RayError as error:
-            return Answer(LOST, code=1, said=f"{type(error).__name__}, {str(error).strip().splitlines()[0]}")
+            return Answer(LOST, code=1, said=(str(error).strip() or type(error).__name__).splitlines()[0])
 
     def stop(handles: Iterable[Any]) -> None:
         handles = list(handles)
@@ -146,12 +152,14 @@ def on_node(workspace: str, token: str, threads: Mapping[str, str], name: str, a
     )
     theirs.close()
     os.close(ends_with_us)
-    raylet = os.getppid()
+    raylet, started = os.getppid(), time.monotonic()
     try:
         while not ours.poll(LOOK_EVERY):  # returns often, since only between two calls can Ray interrupt
             if os.getppid() != raylet:  # this machine's part of Ray died, and the stage is started elsewhere
                 raise SystemExit(1)
-        found = {**ours.recv(), "where": where}
+            if process.poll() is not None and not ours.poll():
+                raise EOFError
+        found = {**ours.recv(), "where": where, "seconds": time.monotonic() - started}
         process.wait()
     except EOFError:
         found = {"how": FAILED, "code": 1, "where": where}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from ftbench.errors import Problem, UserError
 
 ENGINES = ("local", "ray")
 ACCOUNTING = Path("reports/accounting.json")
+Tell = Callable[[str], None]
+Show = Callable[[Sequence[str]], None] | None
 
 
 def add(commands: Any, count: Callable[[str], int]) -> None:
@@ -34,13 +36,25 @@ def add(commands: Any, count: Callable[[str], int]) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Check params.yaml, then run what is out of date. Exits with scheduling's code where that is not 0."""
-    from ftbench import partial_report, progress, scheduling
+    from ftbench import progress, scheduling
 
     if arguments.address and arguments.engine != "ray":
         raise UserError(Problem("--address", arguments.address, "with --engine ray"))
     raw = params.read()
     checks.everything(raw, Path())
     tell, show = progress.table(sys.stdout)
+    try:
+        code = _run(arguments, raw, tell, show)
+    except KeyboardInterrupt:  # before or after the stages: while they run, it is dealt with there
+        tell("interrupted")
+        code = scheduling.INTERRUPTED
+    if code:
+        raise SystemExit(code)
+
+
+def _run(arguments: argparse.Namespace, raw: Mapping[str, Any], tell: Tell, show: Show) -> int:
+    from ftbench import scheduling
+
     with contextlib.ExitStack() as stack:
         if arguments.engine == "ray":
             from ftbench import ray_engine
@@ -49,6 +63,10 @@ def run(arguments: argparse.Namespace) -> None:
             place = stack.enter_context(ray_engine.cluster(arguments.address, arguments.jobs, arms, arguments.per_gpu, tell))
         else:
             place = workers.here(arguments.jobs or resources.jobs(), resources.gpus(), arguments.per_gpu)
-        code = scheduling.repro(place, tell, show, arguments.allow_missing, arguments.keep_going, partial_report.after)
-    if code:
-        raise SystemExit(code)
+        return scheduling.repro(place, tell, show, arguments.allow_missing, arguments.keep_going, _when_partial)
+
+
+def _when_partial(plan: Any, tell: Tell) -> None:
+    from ftbench import partial_report  # and with it the whole report, which a run without failures leaves to its stage
+
+    partial_report.after(plan, tell)

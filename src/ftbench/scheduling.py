@@ -156,7 +156,9 @@ def _run(
                     show(_table(plan, started, running))
                 for name in place.ended(running, SHOW_EVERY if show else WRITE_EVERY):
                     answer = place.answer(running.pop(name))
-                    seconds = f"{time.monotonic() - started[name]:.1f} s" + (f", on {answer.where}" if answer.where else "")
+                    seconds = f"{answer.seconds or time.monotonic() - started[name]:.1f} s" + (
+                        f", on {answer.where}" if answer.where else ""
+                    )
                     if answer.how == LOST and losses.setdefault(name, 0) < LOSSES:
                         losses[name] += 1
                         tell(f"{name}: lost after {seconds}: {answer.said}; it is started again")
@@ -208,7 +210,10 @@ def _holder() -> Iterator[None]:
 
 
 def _busy() -> str:
-    known = f": `ftbench repro`, {HOLDER.read_text(encoding='utf-8')}" if HOLDER.exists() else ""
+    try:
+        known = f": `ftbench repro`, {HOLDER.read_text(encoding='utf-8')}"
+    except FileNotFoundError:
+        known = ""
     return (
         f"another DVC process is at work in this folder{known}. Nothing was started. Wait until it has ended, then run this again; "
         "a run that was killed holds the lock until the stages that it started have ended"

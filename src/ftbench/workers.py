@@ -30,13 +30,15 @@ FAILED, LOST = "failed", "lost"
 class Answer:
     """How a stage ended: "ran", "restored", "unchanged", "failed" with its exit code, or "lost" with the machine that ran it.
 
-    `entry` is for dvc.lock, `where` names a machine other than this one, and `said` stands for a log that is not there.
+    `entry` is for dvc.lock. Of another machine: `where` names it, `seconds` is what the stage took there, 0 where nobody knows, and `said`
+    stands for a log that is not there.
     """
 
     how: str
     entry: dict[str, Any] = field(default_factory=dict)
     code: int = 0
     where: str = ""
+    seconds: float = 0.0
     said: str = ""
 
 

@@ -157,8 +157,9 @@ def test_ctrl_c_ends_the_stages_on_every_node_and_lets_them_clean_up(repo, nodes
     assert "done:" in Path("dvc.lock").read_text()
 
 
-def test_a_cluster_that_does_not_answer_is_said(repo):
-    with pytest.raises(UserError, match="ray start --head"), ray_engine.cluster("127.0.0.1:1", None, {}, 1, print):
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1", "ray://127.0.0.1:1"])
+def test_a_cluster_that_does_not_answer_is_said(repo, address):
+    with pytest.raises(UserError, match="ray start --head"), ray_engine.cluster(address, None, {}, 1, print):
         pass
 
 
