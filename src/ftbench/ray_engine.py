@@ -116,7 +116,7 @@ def _place(ray: Any, jobs: int | None, arms: Mapping[str, Any], per_gpu: int, te
 
     found = ray.cluster_resources()
     num_machines = sum(node["Alive"] for node in ray.nodes())
-    title = f"on {num_machines} machines of Ray with {found.get('CPU', 0):g} cores and {found.get('GPU', 0):g} GPUs"
+    title = f"on Ray: {num_machines} machines, {found.get('CPU', 0):g} cores, {found.get('GPU', 0):g} GPUs"
     return Place(title + (f", {jobs} at once" if jobs else ""), start, ended, answer, stop)
 
 
