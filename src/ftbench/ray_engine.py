@@ -157,16 +157,14 @@ def on_node(workspace: str, token: str, threads: Mapping[str, str], name: str, a
         while not ours.poll(LOOK_EVERY):  # returns often, since only between two calls can Ray interrupt
             if os.getppid() != raylet:  # this machine's part of Ray died, and the stage is started elsewhere
                 raise SystemExit(1)
-            if process.poll() is not None and not ours.poll():
-                raise EOFError
         found = {**ours.recv(), "where": where, "seconds": time.monotonic() - started}
-        process.wait()
+        ours.poll(PATIENCE)  # it ends
     except EOFError:
         found = {"how": FAILED, "code": 1, "where": where}
     except KeyboardInterrupt:
-        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGINT)
-            process.wait(PATIENCE)
+            ours.poll(PATIENCE)
         raise
     finally:
         os.close(held_by_us)
@@ -188,7 +186,9 @@ def _sees(path: Path, token: str) -> bool:
 def main(words: list[str]) -> None:
     """In a fresh process of a machine: run the stage named, and answer on a pipe."""
     name, allow_missing, answers, ends_with_task = words[0], words[1] == "1", int(words[2]), int(words[3])
-    workers.on_its_own()
+    if os.fork():  # a dying worker of Ray's kills its children, and then nobody would end theirs; its grandchildren it leaves alone
+        os._exit(0)
+    workers.signals_by_default()
     for inherited in (answers, ends_with_task):
         os.set_inheritable(inherited, False)
     threading.Thread(target=_end_when_alone, args=(ends_with_task,), daemon=True).start()
@@ -205,7 +205,6 @@ def main(words: list[str]) -> None:
     found = workers.work(stage, allow_missing)
     answer = multiprocessing.connection.Connection(answers, readable=False)
     answer.send({"how": found.how, "entry": found.entry, "code": found.code})
-    answer.close()
 
 
 def _end_when_alone(descriptor: int) -> None:

@@ -116,10 +116,8 @@ def work(stage: Any, allow_missing: bool) -> Answer:
     return Answer("restored" if restored else "ran" if ran else "unchanged", entry)
 
 
-def on_its_own() -> None:
-    """Make this process one that Ctrl-C in a terminal does not reach, and that the one which started it can end with its children."""
-    if os.getpid() != os.getsid(0):
-        os.setsid()
+def signals_by_default() -> None:
+    """Take the signals that end a process as a new Python does, whatever the process that started this one does with them."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -134,7 +132,8 @@ def _forked(stage: Any, allow_missing: bool, gpu: str | None) -> Worker:
 
 
 def _in_fork(stage: Any, allow_missing: bool, gpu: str | None, answer: Any) -> None:
-    on_its_own()
+    os.setsid()  # so that Ctrl-C reaches the stage once, through the parent
+    signals_by_default()
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     found = work(stage, allow_missing)

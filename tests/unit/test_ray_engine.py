@@ -25,6 +25,7 @@ with ray_engine.cluster(sys.argv[1], None, {}, 1, print) as place:
     sys.exit(scheduling.repro(place, keep_going=sys.argv[2] == "keep"))
 """
 QUICK = {"health_check_initial_delay_ms": 1000, "health_check_period_ms": 500, "health_check_failure_threshold": 4}
+STARTED: list[subprocess.Popen[str]] = []
 assert repo  # a fixture
 
 
@@ -60,12 +61,16 @@ def two_nodes(tmp_path_factory):
 def nodes(two_nodes):
     if two_nodes.second is None:
         two_nodes.second = two_nodes.cluster.add_node(**NODE)
-    return two_nodes
+    yield two_nodes
+    for process in STARTED:
+        process.kill()  # a test that failed must not keep the cores
+    STARTED.clear()
 
 
 def start(nodes: Nodes, *options: str) -> subprocess.Popen[str]:
     words = [sys.executable, "-c", RUN, nodes.cluster.address, *(options or ("stop",))]
-    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    STARTED.append(subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True))
+    return STARTED[-1]
 
 
 def finish(process: subprocess.Popen[str], expected: int = 0) -> str:
