@@ -187,6 +187,39 @@ def test_a_machine_that_sees_another_folder_under_that_path_runs_nothing_and_say
         shutil.rmtree(tmp_path / ".ftbench", ignore_errors=True)
 
 
+TASK = """
+import json, sys
+from pathlib import Path
+from ftbench import ray_engine, workers
+workers.LOGS.mkdir(parents=True)
+ray_engine.TOKEN.write_text("mine")
+print(json.dumps(ray_engine.on_node(str(Path.cwd()), "mine", {"OMP_NUM_THREADS": "3"}, "a", False)))
+"""
+
+
+def test_a_task_runs_a_stage_with_the_drivers_threads_and_answers_what_it_wrote(repo):
+    pipeline(a={"cmd": "echo $OMP_NUM_THREADS > a.txt"})
+    done = subprocess.run([sys.executable, "-c", TASK], capture_output=True, text=True, check=True, timeout=60)
+    found = json.loads(done.stdout)
+    assert (found["how"], found["code"]) == ("ran", 0)
+    assert [out["path"] for out in found["entry"]["outs"]] == ["a.txt"]
+    assert Path("a.txt").read_text() == "3\n"
+    assert not Path("dvc.lock").exists()  # which the driver writes
+
+
+def test_a_stage_ends_with_its_task_though_the_tasks_children_are_killed_before_it(repo):
+    import psutil
+
+    pipeline(a={"cmd": "echo $$ > pid; sleep 60"})
+    task = subprocess.Popen([sys.executable, "-c", TASK], stdout=subprocess.DEVNULL)
+    until(lambda: Path("pid").exists() and Path("pid").read_text().strip())
+    for child in psutil.Process(task.pid).children():  # as a worker of Ray's does when it notices that its node died
+        child.kill()
+    task.kill()
+    task.wait()
+    until(lambda: not alive(int(Path("pid").read_text())))
+
+
 def test_locks_of_an_earlier_try_go_and_those_of_other_stages_stay(repo):
     from dvc.repo import Repo
 
