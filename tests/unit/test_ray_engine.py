@@ -202,7 +202,7 @@ def test_a_task_runs_a_stage_with_the_drivers_threads_and_answers_what_it_wrote(
     done = subprocess.run([sys.executable, "-c", TASK], capture_output=True, text=True, check=True, timeout=60)
     found = json.loads(done.stdout)
     assert (found["how"], found["code"]) == ("ran", 0)
-    assert [out["path"] for out in found["entry"]["outs"]] == ["a.txt"]
+    assert [out["path"] for out in found["entry"]["a"]["outs"]] == ["a.txt"]
     assert Path("a.txt").read_text() == "3\n"
     assert not Path("dvc.lock").exists()  # which the driver writes
 
