@@ -120,6 +120,7 @@ def signals_by_default() -> None:
     """Take the signals that end a process as a new Python does, whatever the process that started this one does with them."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
 
 
 def _forked(stage: Any, allow_missing: bool, gpu: str | None) -> Worker:

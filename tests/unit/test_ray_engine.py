@@ -220,6 +220,16 @@ def test_a_stage_ends_with_its_task_though_the_tasks_children_are_killed_before_
     until(lambda: not alive(int(Path("pid").read_text())))
 
 
+def test_an_interrupted_task_lets_its_stage_clean_up(repo):
+    pipeline(a={"cmd": "trap 'echo 1 > cleaned; exit 130' INT; echo $$ > pid; while true; do sleep 0.1; done"})
+    task = subprocess.Popen([sys.executable, "-c", TASK], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until(lambda: Path("pid").exists() and Path("pid").read_text().strip())
+    task.send_signal(signal.SIGINT)
+    task.wait(timeout=30)
+    assert Path("cleaned").exists()
+    assert not alive(int(Path("pid").read_text()))
+
+
 def test_locks_of_an_earlier_try_go_and_those_of_other_stages_stay(repo):
     from dvc.repo import Repo
 
