@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fnmatch
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -164,14 +165,16 @@ def test_arms_trained_on_a_cluster_whose_node_dies_midway_are_those_trained_here
         with changed(pipeline, edit):
             shutil.copytree(pipeline, other, symlinks=True)
             shutil.rmtree(other / ".ftbench")
-            for name, value in {**shrunken.environment(other), "RAY_USAGE_STATS_ENABLED": "0"}.items():
+            path = os.pathsep.join([str(other / "src"), os.environ.get("PYTHONPATH", "")])
+            environment = {**shrunken.environment(other), "PYTHONPATH": path, "RAY_USAGE_STATS_ENABLED": "0"}
+            for name, value in environment.items():
                 monkeypatch.setenv(name, value)  # before the nodes start: they hand it to the stages
             one_core = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
             cluster = Cluster(initialize_head=True, head_node_args={**one_core, "include_dashboard": False})
             try:
                 second = cluster.add_node(**one_core)
                 words = [sys.executable, "-m", "ftbench.cli", "repro", "--engine", "ray", "--address", cluster.address]
-                process = subprocess.Popen(words, cwd=other, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                process = subprocess.Popen(words, cwd=other, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
                 logs = [other / f".ftbench/logs/train_multinli@lora-{rate}-0.log" for rate in ("own", "shared")]
                 deadline = time.monotonic() + 60
                 while not all(log.exists() for log in logs):
@@ -184,6 +187,7 @@ def test_arms_trained_on_a_cluster_whose_node_dies_midway_are_those_trained_here
                 cluster.shutdown()
             assert process.returncode == 0, told
             assert len(re.findall(r"^train_multinli@lora-\w+-0: lost after .*; it is started again$", told, re.MULTILINE)) == 1
+            monkeypatch.undo()
             told = shrunken.run(pipeline, "ftbench", "repro", "--jobs", "2")
             assert set(re.findall(r"^\[\d+/\d+\] (train_\S+): ran", told, re.MULTILINE)) == {
                 "train_multinli@lora-own-0",
