@@ -23,6 +23,7 @@ from ftbench import (
     files,
     grid,
     params,
+    partial_grid,
     plot_tables,
     predictions,
     schema,
@@ -37,9 +38,14 @@ def main(arguments: argparse.Namespace) -> None:
     raw = params.read()
     study = grid.study(raw, arguments.study)
     rows = predictions.entries(grid.arms(study), study.factors, grid.baselines(study), study.seeds)
+    left_over = predictions.orphans(arguments.out, predictions.expected_files(arguments.out, rows))
+    absent: list[str] = []
+    if arguments.partial:
+        partial_grid.refuse_tracked(arguments.out)
+        rows, absent = partial_grid.present(arguments.out, rows)
+        study = partial_grid.without(study, absent, arguments.out)
     expected = predictions.expected_files(arguments.out, rows)
     predictions.refuse_missing(expected)
-    left_over = predictions.orphans(arguments.out, expected)
     for path in left_over:
         print(
             f"compare: {arguments.out}/{path} belongs to no arm, seed or baseline of params.yaml: it is not read, and may be deleted",
@@ -70,7 +76,9 @@ def main(arguments: argparse.Namespace) -> None:
         template = grid.text(raw, arguments.study).template
         assert isinstance(template, schema.InstructionTemplate), "instructions have two templates"
         made_of["templates"] = {name: text.prompt_hash(one) for name, one in template.model_dump().items()}
-    files.write_json(arguments.out / "comparison.json", {**content, "made_of": made_of, "orphans": left_over})
+    files.write_json(
+        arguments.out / "comparison.json", {**content, "made_of": made_of, "orphans": left_over, **({"absent": absent} if absent else {})}
+    )
     files.write_json(arguments.out / "cost.json", cost)
     files.write_text(arguments.out / "cost.csv", plot_tables.against_cost(content["entries"], cost["entries"]))
     files.write_text(arguments.out / "scores.csv", plot_tables.scores(content["entries"]))
@@ -84,6 +92,7 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, required=True, help="the study's folder of the report, which also holds what is read")
     parser.add_argument("--data", type=Path, help="the folder of its data set (default: data/<dataset>)")
     parser.add_argument("--bases", type=Path, default=Path("models/base"), help="the folder of the base models")
+    parser.add_argument("--partial", action="store_true", help="leave out arms and baselines that lack a file; not under reports/")
     arguments = parser.parse_args()
     written = (
         "metrics.json",
@@ -97,4 +106,4 @@ if __name__ == "__main__":
         "calibration",
         "answers.json",
     )
-    stage.run(main, arguments, outs=[arguments.out / name for name in written])
+    stage.run(main, arguments, outs=[] if arguments.partial else [arguments.out / name for name in written])

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ftbench import checks, grid, params, pins
+from ftbench import checks, grid, params, pins, repro_command, resources
 from ftbench.errors import Problem, UserError, nearest
 
 
@@ -46,15 +46,6 @@ def _gpu_bytes() -> int | None:
     import torch
 
     return int(torch.cuda.get_device_properties(0).total_memory) if torch.cuda.is_available() else None
-
-
-def _repro(arguments: argparse.Namespace) -> None:
-    from ftbench import scheduling
-
-    checks.everything(params.read(), Path())
-    code = scheduling.repro(arguments.jobs, allow_missing=arguments.allow_missing)
-    if code:
-        raise SystemExit(code)
 
 
 def _predict(arguments: argparse.Namespace) -> None:
@@ -125,10 +116,6 @@ def _diff(arguments: argparse.Namespace) -> None:
         raise SystemExit(3)
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _count(text: str) -> int:
     count = int(text)
     if count < 1:
@@ -162,12 +149,7 @@ def parser() -> argparse.ArgumentParser:
         "--teraflops", type=_rate, metavar="N", help="10^12 operations a second that the GPU reaches in this work: adds hours"
     )
     plan.set_defaults(run=_plan)
-    repro = commands.add_parser("repro", help="run what is out of date, several stages at once", allow_abbrev=False)
-    repro.add_argument("--jobs", type=_count, default=_cores(), metavar="N", help="stages at once (default: one per core)")
-    repro.add_argument(
-        "--allow-missing", action="store_true", help="what is not here counts as dvc.lock has it, and nothing runs only to make it"
-    )
-    repro.set_defaults(run=_repro)
+    repro_command.add(commands, _count)
     predict = commands.add_parser(
         "predict",
         help="classify a pair of sentences, or a file of pairs, with a trained arm",
@@ -211,7 +193,7 @@ def parser() -> argparse.ArgumentParser:
     chat.set_defaults(run=_chat)
     sweep = commands.add_parser("sweep", help="try a setting at several values on an equal budget, as params.yaml says", allow_abbrev=False)
     sweep.add_argument("name", metavar="NAME", help="a sweep of the selected scale: <scale>.sweeps.NAME in params.yaml")
-    sweep.add_argument("--jobs", type=_count, default=_cores(), metavar="N", help="values at once (default: one per core)")
+    sweep.add_argument("--jobs", type=_count, default=resources.cores(), metavar="N", help="values at once (default: one per core)")
     sweep.add_argument("--keep", action="store_true", help="keep the experiments, which `dvc exp show` lists")
     sweep.set_defaults(run=_sweep)
     diff = commands.add_parser(

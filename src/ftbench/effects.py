@@ -7,6 +7,7 @@ interaction is what a level of one factor changes under a level of another, less
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -23,9 +24,9 @@ def of(
     """Every main effect and interaction of a study, with Holm's correction over all of them.
 
     `factors` holds the levels of each, `arms` each arm's level of each, and `tables` each arm's scores [seeds, items]. Empty for a study
-    without a reference arm, or with fewer than two factors of two levels or more. Raises ValueError for unequal items.
+    without a reference arm, with an arm missing, or with fewer than two factors of two levels or more. Raises ValueError for unequal items.
     """
-    if reference is None:
+    if reference is None or len(arms) < math.prod(len(levels) for levels in factors.values()):
         return []
     found: list[dict[str, Any]] = []
     for changed in _changes(factors, arms[reference]):

@@ -36,6 +36,7 @@ from ftbench.report_data import Study, answer
 from ftbench.report_html import TITLE, Card, html_page
 from ftbench.tables import Block, Figure, Heading, Links, Paragraph, Quote
 
+UNFINISHED = "unfinished.json"  # only beside a partial report
 READ = ("metrics.json", "comparison.json", "cost.json")  # of every study
 
 
@@ -49,6 +50,7 @@ class Inputs:
     accounting: Mapping[str, Any]
     coverage: Mapping[str, Any] = field(default_factory=dict)
     coverage_digest: str = ""
+    unfinished: Mapping[str, str] = field(default_factory=dict)  # of each stage that did not finish, why: a partial report has some
 
     def evidence(self) -> Evidence:
         """The same, as the ledger's rules read it."""
@@ -75,11 +77,12 @@ class Inputs:
 def read(out: Path, raw: Mapping[str, Any]) -> Inputs:
     """The files of every study of params.yaml under `out`. Raises UserError for one that is broken, or of a study that is half there."""
     designs = params.find(raw, "studies")
-    accounting, coverage = (files.read_json(out / name) if (out / name).exists() else {} for name in ("accounting.json", "coverage.json"))
+    kept = ("accounting.json", "coverage.json", UNFINISHED)
+    accounting, coverage, unfinished = (files.read_json(out / name) if (out / name).exists() else {} for name in kept)
     studies = {name: _read_study(out / name, name, accounting) for name in designs if (out / name / "metrics.json").exists()}
-    return Inputs(
-        str(params.find(raw, "scale")), designs, studies, accounting, coverage, digest(*([out / "coverage.json"] if coverage else []))
-    )
+    scale = str(params.find(raw, "scale"))
+    digested = digest(*([out / "coverage.json"] if coverage else []))
+    return Inputs(scale, designs, studies, accounting, coverage, digested, unfinished.get("stages", {}))
 
 
 def _read_study(folder: Path, name: str, accounting: Mapping[str, Any]) -> Study:
@@ -144,7 +147,7 @@ def write(out: Path, inputs: Inputs) -> None:
             Links([(f"all of {name}", f"{name}/README.md")]),
         ]
     claims: list[Block] = report_ledger.claims(book)
-    absent = report_absent.absent(inputs.scale, inputs.designs, inputs.studies, inputs.accounting.get("scales", {}))
+    absent = report_absent.absent(inputs.scale, inputs.designs, inputs.studies, inputs.accounting.get("scales", {}), inputs.unfinished)
     trust: list[Block] = report_coverage.trust(inputs.coverage, inputs.coverage_digest)
     last = [Heading("What the studies claimed", 2), *claims, *trust, *absent]
     files.write_text(out / "README.md", tables.markdown([Heading(TITLE, 1), *first, *last]))
@@ -173,6 +176,8 @@ def drawings(study: Study, said: str) -> dict[str, Figure]:
 def page(study: Study, drawn: Mapping[str, Figure], said: str, claims: Sequence[Mapping[str, Any]]) -> list[Block]:
     """Everything about a study but its title; `said` is its answer in one sentence, `claims` as `ledger.claims` reads them."""
     blocks: list[Block] = [Quote(study.comparison["question"]), Paragraph(said), drawn["scores"]]
+    if absent := study.comparison.get("absent"):
+        blocks.insert(1, Paragraph(f"Partial: without {', '.join(f'`{name}`' for name in absent)}, which did not finish."))
     blocks += [
         *report_flags.flags(study),
         *report_numbers.results(study),
@@ -200,4 +205,6 @@ def _introduction(inputs: Inputs, book: Mapping[str, Any]) -> str:
         if inputs.scale != ledger.FULL_SIZE_SCALE
         else ""
     )
+    if inputs.unfinished:
+        miniature += f" This report is partial: {len(inputs.unfinished)} stages did not finish; the last section names them."
     return f"Scale `{inputs.scale}`.{miniature} Of {len(book['claims'])} claims of the studies: {counts}."

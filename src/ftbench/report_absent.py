@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from ftbench.report_data import Study, names
@@ -12,13 +13,21 @@ TITLE = "What did not run"
 
 
 def absent(
-    scale: str, designs: Mapping[str, Any], studies: Mapping[str, Study], counted: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    scale: str,
+    designs: Mapping[str, Any],
+    studies: Mapping[str, Study],
+    counted: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    unfinished: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Block]:
-    """The studies without results, then arms and baselines scale by scale.
+    """The stages that did not finish, the studies without results, then arms and baselines scale by scale.
 
-    `counted` has the arms, as accounting.json: {scale: {study: {arm}}}; baselines are those that the study has here.
+    `counted` has the arms, as accounting.json: {scale: {study: {arm}}}; baselines are those that the study has here. `unfinished` has,
+    in a partial report, why each stage did not finish.
     """
     blocks: list[Block] = []
+    if unfinished:
+        stages = [[name, why] for name, why in unfinished.items()]
+        blocks.append(Table(f"Stages that did not finish. Scale {scale}.", ["stage", "why"], stages, frozenset({0, 1})))
     if missing := [name for name in designs if name not in studies]:
         rows = [[name, str(designs[name].get("question", ""))] for name in missing]
         blocks.append(Table(f"Studies without results. Scale {scale}.", ["study", "question"], rows))

@@ -1,36 +1,36 @@
 """`ftbench repro`: DVC's own stages in DVC's own order, several at once.
 
-One process reads the graph, asks DVC which stages are out of date, and forks a worker per stage that runs it as `dvc repro` would: the
-run cache, the outputs' cache and the locks on paths are DVC's. The process holds the repository's lock for the whole run and alone writes
-dvc.lock, now and then: DVC by itself reads and writes all of it at every stage, which takes longer the more stages there are. It also has
-the slow imports behind it when it forks (`preload`).
+One process reads the graph, asks DVC which stages are out of date, and hands each to a worker (`workers`: forked here; `ray_engine`: on the
+machines of a cluster). It holds the repository's lock for the whole run and alone writes dvc.lock, now and then: DVC by itself reads and
+writes all of it at every stage, which takes longer the more stages there are. It also has the slow imports behind it when it forks
+(`preload`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import logging
-import multiprocessing.connection
 import os
-import re
+import platform
 import signal
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from ftbench import dvc_files, failures, preload, recovery
+from ftbench import dvc_files, failures, preload, progress, recovery
+from ftbench.workers import FAILED, LOGS, LOST, Answer, Place, log_of
 
-LOGS = Path(".ftbench/logs")
 WRITE_EVERY = 60  # seconds between two writes of dvc.lock; what a crash loses of it comes back from the run cache
+SHOW_EVERY = 1  # seconds between two looks of the table on a terminal
 FEW = 3  # stages per job: for no more than these it is not worth importing anything beforehand
-PATIENCE = 10  # seconds that a stage has to clean up after Ctrl-C
+LOSSES = 3  # times that a stage is started again because the machine that ran it went away
 INTERRUPTED = 130
+HOLDER = Path(".ftbench/repro")  # says who holds the repository's lock
 TELL = partial(print, flush=True)
 
 
@@ -42,29 +42,40 @@ class Plan:
     needs: dict[str, set[str]]
     allow_missing: bool = False  # what is not here counts as dvc.lock has it
     done: set[str] = field(default_factory=set)
+    failed: dict[str, Answer] = field(default_factory=dict)
 
     def ready(self, running: Iterable[str]) -> list[str]:
         """The stages that could start now, in order."""
-        taken = self.done.union(running)
+        taken = self.done.union(self.failed, running)
         return [name for name in self.stages if name not in taken and self.needs[name] <= self.done]
 
+    def unfinished(self) -> dict[str, str]:
+        """Of each stage that failed, or did not run since it needs one that did not finish, why."""
+        found = {}
+        for name in self.stages:
+            if name in self.failed:
+                found[name] = f"failed, exit code {self.failed[name].code}"
+            elif name not in self.done:
+                found[name] = "not run: needs " + ", ".join(sorted(self.needs[name] - self.done))
+        return found
 
-@dataclass
-class Worker:
-    """A forked process that runs one stage, and the end of the pipe on which it answers (how it ended, its entries of dvc.lock, code)."""
 
-    process: Any
-    answer: Any
-    started: float
+def repro(
+    place: Place,
+    tell: Callable[[str], None] = TELL,
+    show: Callable[[Sequence[str]], None] | None = None,
+    allow_missing: bool = False,
+    keep_going: bool = False,
+    when_partial: Callable[[Plan, Callable[[str], None]], None] | None = None,
+) -> int:
+    """Run every stage that is out of date and what follows from it, at `place`. Returns the exit code.
 
-
-def repro(jobs: int, tell: Callable[[str], None] = TELL, allow_missing: bool = False) -> int:
-    """Run every stage that is out of date and what follows from it, `jobs` at once. Returns the exit code.
-
-    With `allow_missing` a file that is not here counts as dvc.lock has it, so that no stage runs only to make it.
+    With `allow_missing` a file that is not here counts as dvc.lock has it, so that no stage runs only to make it. With `keep_going` a
+    stage that fails stops only what needs it, and `when_partial` is called with what was done in the end. `show` gets the lines of a table.
     0: all is up to date; 1: a stage failed for the machine's faults, or DVC refused; 2: for a user's mistake; 130: interrupted.
     """
     from dvc.exceptions import DvcException
+    from dvc.lock import LockError
     from dvc.repo import Repo
 
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])  # stages say `python`
@@ -72,7 +83,7 @@ def repro(jobs: int, tell: Callable[[str], None] = TELL, allow_missing: bool = F
     preload.replace_shell()
     try:
         repo = Repo()
-        with repo.lock:
+        with repo.lock, _holder():
             for path in recovery.clear(repo):
                 tell(f"{path}: of a stage that is gone, and taken away; DVC's cache keeps it")
             plan = outdated(repo, allow_missing)
@@ -80,12 +91,17 @@ def repro(jobs: int, tell: Callable[[str], None] = TELL, allow_missing: bool = F
                 tell("nothing to do: every stage is up to date")
                 return 0
             order = [stage.addressing for stage in repo.index.stages]
-            code = _run(plan, jobs, order, tell)
+            code = _run(plan, place, order, tell, show, keep_going)
+            if plan.failed and keep_going and when_partial and code != INTERRUPTED:
+                when_partial(plan, tell)
         if code:
             return code
         repo = Repo()  # looks anew at everything, dvc.lock included
         with repo.lock:
             left = list(outdated(repo, allow_missing).stages)
+    except LockError:
+        tell(_busy())
+        return 1
     except DvcException as error:
         tell(f"DVC: {error}")
         return 1
@@ -115,114 +131,101 @@ def outdated(repo: Any, allow_missing: bool = False) -> Plan:
     )
 
 
-def _run(plan: Plan, jobs: int, order: list[str], tell: Callable[[str], None]) -> int:
-    running: dict[str, Worker] = {}
-    failed: dict[str, int] = {}
-    preloaded = False
+def _run(
+    plan: Plan,
+    place: Place,
+    order: list[str],
+    tell: Callable[[str], None],
+    show: Callable[[Sequence[str]], None] | None,
+    keep_going: bool,
+) -> int:
+    running: dict[str, Any] = {}
+    started: dict[str, float] = {}
+    losses: dict[str, int] = {}
+    preloaded = not place.forks or len(plan.stages) <= FEW * place.forks
     lock_file, written = dvc_files.LockFile(order), time.monotonic()
     LOGS.mkdir(parents=True, exist_ok=True)
-    tell(f"{len(plan.stages)} stages to bring up to date, {jobs} at once; what each prints is in {LOGS}/")
+    tell(f"{len(plan.stages)} stages to bring up to date, {place.title}; what each prints is in {LOGS}/")
     with terminated_is_interrupted() as came:
         try:
             while True:
-                for name in [] if failed else plan.ready(running)[: jobs - len(running)]:
-                    running[name] = _start(plan.stages[name], plan.allow_missing)
+                for name in plan.ready(running) if keep_going or not plan.failed else []:
+                    if (worker := place.start(plan.stages[name], plan.allow_missing)) is not None:
+                        running[name], started[name] = worker, time.monotonic()
                 if not running:
                     break
-                if not preloaded and len(plan.stages) > FEW * jobs:
+                if not preloaded:
                     preload.imports()  # while the first stages run
                     preloaded = True
                     if came:
                         raise KeyboardInterrupt
-                for name in _answered(running):
-                    worker = running.pop(name)
-                    how, entry, code = _answer(worker)
-                    if code:
-                        failed[name] = code
-                        tell(f"{name} failed; {len(running)} others are still finishing")
-                        continue
-                    plan.done.add(name)
-                    failures.forget(name)
-                    lock_file.waiting |= entry
-                    tell(f"[{len(plan.done)}/{len(plan.stages)}] {name}: {how}, {time.monotonic() - worker.started:.1f} s")
+                if show:
+                    show(_table(plan, started, running))
+                for name in place.ended(running, SHOW_EVERY if show else WRITE_EVERY):
+                    answer = place.answer(running.pop(name))
+                    seconds = f"{answer.seconds or time.monotonic() - started[name]:.1f} s" + (
+                        f", on {answer.where}" if answer.where else ""
+                    )
+                    if answer.how == LOST and losses.setdefault(name, 0) < LOSSES:
+                        losses[name] += 1
+                        tell(f"{name}: lost after {seconds}: {answer.said}; it is started again")
+                    elif answer.how in (FAILED, LOST):
+                        plan.failed[name] = answer
+                        tell(f"{name} failed after {seconds}, exit code {answer.code}; {len(running)} others are still running")
+                    else:
+                        plan.done.add(name)
+                        failures.forget(name)
+                        lock_file.waiting |= answer.entry
+                        tell(f"[{len(plan.done)}/{len(plan.stages)}] {name}: {answer.how}, {seconds}")
                 if time.monotonic() - written > WRITE_EVERY:
                     lock_file.write()
                     written = time.monotonic()
         except KeyboardInterrupt:
-            _stop(running.values())
+            place.stop(running.values())
             tell("interrupted: what was finished is kept, the next run goes on from there")
             return INTERRUPTED
         finally:
+            if show:
+                show([])
             lock_file.write()
-    for name, code in failed.items():
-        tell(failures.told(name, code, log_of(name)))
-    return 2 if failed and all(code == 2 for code in failed.values()) else 1 if failed else 0
+    for name, answer in plan.failed.items():
+        told = f"\n{name} failed, exit code {answer.code}. {answer.said}"
+        tell(told if answer.said else failures.told(name, answer.code, log_of(name)))
+    if plan.failed and len(plan.unfinished()) > len(plan.failed):
+        tell(f"\nnot run: {', '.join(name for name in plan.unfinished() if name not in plan.failed)}")
+    codes = {answer.code for answer in plan.failed.values()}
+    return 2 if codes == {2} else 1 if codes else 0
 
 
-def log_of(name: str) -> Path:
-    """The file that keeps what a stage printed when it last ran."""
-    return LOGS / f"{name}.log"
+def _table(plan: Plan, started: dict[str, float], running: Iterable[str]) -> list[str]:
+    now, names = time.monotonic(), list(running)
+    failed = f", {len(plan.failed)} failed" if plan.failed else ""
+    longest = max(len(name) for name in names)
+    head = f"{len(plan.done)} of {len(plan.stages)} stages done, {len(names)} running{failed}"
+    return [head, *(f"  {name:<{longest}}  {progress.clock(now - started[name]):>8}" for name in names)]
 
 
-def _start(stage: Any, allow_missing: bool) -> Worker:
-    ours, theirs = preload.FORK.Pipe(duplex=False)
-    process = preload.FORK.Process(target=_work, args=(os.getpid(), stage, allow_missing, theirs), daemon=False)
-    sys.stdout.flush()
-    process.start()
-    theirs.close()
-    return Worker(process, ours, time.monotonic())
-
-
-def _work(parent: int, stage: Any, allow_missing: bool, answer: Any) -> None:
-    preload.end_with(parent)
-    # in the worker: a session of its own, so that Ctrl-C reaches the stage once, through the parent
-    os.setsid()
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    log = log_of(stage.addressing)
-    with log.open("wb") as stream, open(os.devnull, "rb") as nothing:
-        for source, target in ((nothing, 0), (stream, 1), (stream, 2)):
-            os.dup2(source.fileno(), target)
-    logging.getLogger("dvc").setLevel(logging.INFO)  # says what ran and what came from the cache
-    stage.repo.lock = _held()
+@contextlib.contextmanager
+def _holder() -> Iterator[None]:
+    """Say who holds the repository's lock, for another run that finds it held."""
+    HOLDER.parent.mkdir(exist_ok=True)
+    since = time.strftime("%Y-%m-%d %H:%M:%S %Z")
+    HOLDER.write_text(f"process {os.getpid()} on {platform.node()}, since {since}", encoding="utf-8")
     try:
-        ran, anew = recovery.reproduce(stage, allow_missing)
-        from dvc.stage.serialize import to_lockfile
-
-        entry = to_lockfile(stage) if ran else {}
-        restored = ran and not anew and b"is cached - skipping run" in log.read_bytes()
-        answer.send(("restored" if restored else "ran" if ran else "unchanged", entry, 0))
-    except BaseException as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        exit_code = re.search(r"exited with (\d+)$", str(error))
-        answer.send(("failed", {}, int(exit_code[1]) if exit_code else 1))
-        raise SystemExit(1) from None
+        yield
+    finally:
+        HOLDER.unlink(missing_ok=True)
 
 
-def _answered(running: Mapping[str, Worker]) -> list[str]:
-    ready = set(multiprocessing.connection.wait([worker.answer for worker in running.values()], timeout=WRITE_EVERY))
-    return [name for name, worker in running.items() if worker.answer in ready]
-
-
-def _answer(worker: Worker) -> tuple[str, dict[str, Any], int]:
+def _busy() -> str:
     try:
-        found: tuple[str, dict[str, Any], int] = worker.answer.recv()
-    except EOFError:  # killed, as by a machine that is out of memory
-        found = ("failed", {}, 1)
-    worker.process.join()
-    worker.answer.close()
-    return found
-
-
-def _stop(workers: Iterable[Worker]) -> None:
-    workers = list(workers)
-    deadline = time.monotonic() + PATIENCE
-    for last, number in ((False, signal.SIGINT), (True, signal.SIGKILL)):
-        for worker in workers:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(worker.process.pid, number)
-        for worker in workers:
-            worker.process.join(None if last else max(0.0, deadline - time.monotonic()))
+        known = f": `ftbench repro`, {HOLDER.read_text(encoding='utf-8')}"
+    except FileNotFoundError:
+        known = ""
+    return (
+        f"another DVC process is at work in this folder{known}. Nothing was started. Wait until it has ended, then run this again; "
+        "a run that was killed holds the lock until the stages that it started have ended"
+    )
 
 
 @contextlib.contextmanager
@@ -245,12 +248,3 @@ def terminated_is_interrupted() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _held() -> Any:
-    # the parent holds the repository's lock for the whole run
-    from dvc.lock import LockNoop
-
-    lock = LockNoop()
-    lock.lock()
-    return lock

@@ -17,7 +17,7 @@ from ftbench import grid, params, schema
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
     "README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/adding-things.md", "docs/results-schema.md", "docs/pitfalls.md", "docs/remotes.md",
-    "docs/crashes.md", "docs/reliability.md", "docs/benchmarks.md",
+    "docs/cluster.md", "docs/crashes.md", "docs/reliability.md", "docs/benchmarks.md",
 ]  # fmt: skip
 CODE_FOLDERS = ("stages/", "src/", "docs/", "tests/", "benchmarks/", "soak/", "examples/", ".github/", ".ci/")
 KEPT_ELSEWHERE = ("data/", "models/", "reports/", ".ftbench/")
@@ -117,6 +117,14 @@ def test_every_dvc_command_that_is_named_exists():
     named = every(r"^dvc ([a-z-]+)")
     assert named
     assert not [(document, command) for document, command in named if command not in known]
+
+
+def test_every_ray_command_that_is_named_exists():
+    from ray.scripts.scripts import cli
+
+    named = every(r"^ray ([a-z]+)")
+    assert named
+    assert not [(document, command) for document, command in named if command not in cli.commands]
 
 
 def test_every_ftbench_command_that_is_named_exists():

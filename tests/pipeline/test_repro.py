@@ -5,7 +5,12 @@ from __future__ import annotations
 import contextlib
 import fnmatch
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -118,6 +123,81 @@ def test_a_change_runs_what_depends_on_it_and_undoing_it_trains_nothing(pipeline
     assert len(re.findall(r"is cached - skipping run", printed)) == 2
     assert results(pipeline) == before
     assert "Data and pipelines are up to date" in shrunken.run(pipeline, "dvc", "status")
+
+
+def test_keeping_going_past_an_arm_that_fails_leaves_a_partial_report_elsewhere_that_names_it(pipeline):
+    script = pipeline / "stages/train_lora.py"
+    whole = script.read_text()
+    start = "def main(job: arms.Job) -> None:\n"
+    assert start in whole
+    script.write_text(whole.replace(start, start + '    if job.arm == "lora-own":\n        raise RuntimeError("made to fail")\n'))
+    partial = pipeline / ".ftbench/partial"
+    try:
+        told = shrunken.run(pipeline, "ftbench", "repro", "--jobs", "2", "--keep-going", expected=1)
+    finally:
+        script.write_text(whole)
+    assert "RuntimeError: made to fail" in told
+    assert "evaluate_multinli@lora-shared-0" in re.findall(r"^\[\d+/\d+\] (\S+):", told, re.MULTILINE)
+    assert re.search(r"^not run: .*evaluate_multinli@lora-own-0.*report", told, re.MULTILINE)
+    assert "partial report, of what finished: .ftbench/partial/README.md" in told
+    assert shrunken.run(pipeline, "git", "status", "--porcelain", "reports") == ""  # the whole one is as it was
+    front = (partial / "README.md").read_text()
+    assert "This report is partial" in front
+    assert re.search(r"train_multinli(@|&#64;)lora-own-0 +\| failed, exit code 1", front)
+    assert "Partial: without `lora-own`, which did not finish." in (partial / "multinli/README.md").read_text()
+    metrics = json.loads((partial / "multinli/metrics.json").read_text())
+    assert "lora-shared" in metrics
+    assert "lora-own" not in metrics  # though the evaluation of an earlier run lies in the workspace
+    assert (partial / "snli/metrics.json").read_bytes() == (pipeline / "reports/snli/metrics.json").read_bytes()
+    told = shrunken.run(pipeline, "ftbench", "repro")
+    assert re.search(r"train_multinli@lora-own-0: (restored|unchanged)", told)
+    assert shrunken.run(pipeline, "git", "status", "--porcelain", "reports") == ""
+
+
+def test_arms_trained_on_a_cluster_whose_node_dies_midway_are_those_trained_here(pipeline, tmp_path, monkeypatch):
+    from ray.cluster_utils import Cluster
+
+    def edit(raw):
+        raw["offline"]["multinli"]["lora"]["training"]["weight_decay"] = 0.0123  # of both arms
+
+    other = tmp_path / "other"
+    try:
+        with changed(pipeline, edit):
+            shutil.copytree(pipeline, other, symlinks=True)
+            shutil.rmtree(other / ".ftbench")
+            path = os.pathsep.join([str(other / "src"), os.environ.get("PYTHONPATH", "")])
+            environment = {**shrunken.environment(other), "PYTHONPATH": path, "RAY_USAGE_STATS_ENABLED": "0"}
+            for name, value in environment.items():
+                monkeypatch.setenv(name, value)  # before the nodes start: they hand it to the stages
+            one_core = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+            cluster = Cluster(initialize_head=True, head_node_args={**one_core, "include_dashboard": False})
+            try:
+                second = cluster.add_node(**one_core)
+                words = [sys.executable, "-m", "ftbench.cli", "repro", "--engine", "ray", "--address", cluster.address]
+                process = subprocess.Popen(words, cwd=other, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                logs = [other / f".ftbench/logs/train_multinli@lora-{rate}-0.log" for rate in ("own", "shared")]
+                deadline = time.monotonic() + 60
+                while not all(log.exists() for log in logs):
+                    assert process.poll() is None, process.communicate()[0]
+                    assert time.monotonic() < deadline
+                    time.sleep(0.05)
+                cluster.remove_node(second, allow_graceful=False)
+                told, _ = process.communicate(timeout=300)
+            finally:
+                cluster.shutdown()
+            assert process.returncode == 0, told
+            assert len(re.findall(r"^train_multinli@lora-\w+-0: lost after .*; it is started again$", told, re.MULTILINE)) == 1
+            monkeypatch.undo()
+            told = shrunken.run(pipeline, "ftbench", "repro", "--jobs", "2")
+            assert set(re.findall(r"^\[\d+/\d+\] (train_\S+): ran", told, re.MULTILINE)) == {
+                "train_multinli@lora-own-0",
+                "train_multinli@lora-shared-0",
+            }
+            ours, theirs = results(pipeline), results(other)
+            assert [name for name, content in ours.items() if theirs[name] != content] == []
+            assert set(ours) == set(theirs)
+    finally:
+        shrunken.run(pipeline, "ftbench", "repro")
 
 
 def test_an_experiment_from_the_command_line_is_the_same_change_and_the_readmes_commands_show_it(pipeline):

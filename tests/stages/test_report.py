@@ -267,3 +267,18 @@ def test_the_report_starts_without_torch_and_needs_only_two_keys_of_params(root)
     done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
+
+
+def test_a_partial_report_says_so_first_and_names_the_stages_that_did_not_finish(root):
+    stages = {"train_snli@qkv-nf4-0": "failed, exit code 1", "compare@snli": "not run: needs evaluate_snli@qkv-nf4-0"}
+    files.write_json(root / "reports/unfinished.json", {"stages": stages})
+    comparison = json.loads(text_of(root / "reports/snli/comparison.json"))
+    files.write_json(root / "reports/snli/comparison.json", {**comparison, "absent": ["qkv-unquantised"]})
+    done = run(root, "report.py", "--out", "reports")
+    assert done.returncode == 0, done.stderr
+    front, page = text_of(root / "reports/README.md"), text_of(root / "reports/index.html")
+    for text in (front, page):
+        assert "This report is partial: 2 stages did not finish" in text
+        assert "failed, exit code 1" in text
+    assert re.search(r"train_snli(@|&#64;)qkv-nf4-0", front)
+    assert "Partial: without `qkv-unquantised`, which did not finish." in text_of(root / "reports/snli/README.md")

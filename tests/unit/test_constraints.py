@@ -59,7 +59,7 @@ def test_every_package_that_is_declared_is_pinned(pins: dict[str, str], declared
     assert not set.union(*declared.values()) - set(pins)  # an unpinned torch alone can bring gigabytes of GPU libraries
 
 
-@pytest.mark.parametrize(("folder", "groups"), [("src", [""]), ("stages", [""]), ("tests", ["", "test"]), ("soak", ["", "test"])])
+@pytest.mark.parametrize(("folder", "groups"), [("src", ["", "ray"]), ("stages", [""]), ("tests", ["", "test"]), ("soak", ["", "test"])])
 def test_every_package_that_is_imported_is_declared(declared: dict[str, set[str]], folder: str, groups: list[str]) -> None:
     distributions = importlib.metadata.packages_distributions()
     known = set().union(*(declared[group] for group in groups))

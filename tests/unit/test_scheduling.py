@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from ftbench import scheduling
+from ftbench import scheduling, workers
 
-RUN = [sys.executable, "-c", "import sys; from ftbench import scheduling; sys.exit(scheduling.repro(int(sys.argv[1])))"]
+CODE = "import sys; from ftbench import scheduling, workers; place = workers.here(int(sys.argv[1]), {gpus}); "
+CODE += "sys.exit(scheduling.repro(place, keep_going={keep_going}))"
+RUN = [sys.executable, "-c", CODE.format(gpus="()", keep_going=False)]
 
 
 @pytest.fixture
@@ -39,8 +41,8 @@ def pipeline(**stages: dict) -> None:
         yaml.dump({"stages": written}, stream)
 
 
-def repro(jobs: int = 2, expected: int = 0) -> str:
-    done = subprocess.run([*RUN, str(jobs)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
+def repro(jobs: int = 2, expected: int = 0, run: list[str] = RUN) -> str:
+    done = subprocess.run([*run, str(jobs)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
     assert done.returncode == expected, done.stdout
     return done.stdout
 
@@ -121,6 +123,41 @@ def test_a_failure_lets_others_finish_and_starts_nothing_after_it(repo):
         after_bad={"cmd": "echo 1 > after_bad.txt", "deps": ["bad.txt"]},
     )
     assert {name for name, _ in ended(repro())} == {"bad", "after_bad", "after_good"}
+
+
+def test_keeping_going_a_failure_stops_only_what_needs_it_and_both_are_named(repo):
+    pipeline(
+        bad={"cmd": "echo what is wrong; exit 1"},
+        good={"cmd": "sleep 1; echo 1 > good.txt"},
+        after_good={"cmd": "echo 1 > after_good.txt", "deps": ["good.txt"]},
+        after_bad={"cmd": "echo 1 > after_bad.txt", "deps": ["bad.txt"]},
+        after_all={"cmd": "echo 1 > after_all.txt", "deps": ["after_bad.txt", "after_good.txt"]},
+    )
+    told = repro(expected=1, run=[sys.executable, "-c", CODE.format(gpus="()", keep_going=True)])
+    assert ended(told) == [("good", "ran"), ("after_good", "ran")]
+    assert "bad failed, exit code 1" in told
+    assert "what is wrong" in told
+    assert "not run: after_bad, after_all" in told
+
+
+def test_what_did_not_finish_is_told_with_the_reason():
+    answers = {"bad": workers.Answer("failed", code=2)}
+    needs = {"good": set(), "bad": set(), "after": {"bad", "good"}, "last": {"after", "bad"}}
+    plan = scheduling.Plan(dict.fromkeys(needs), needs, done={"good"}, failed=answers)
+    assert plan.unfinished() == {"bad": "failed, exit code 2", "after": "not run: needs bad", "last": "not run: needs after, bad"}
+    assert plan.ready([]) == []
+
+
+@pytest.mark.parametrize("per_gpu", [1, 2])
+def test_each_stage_that_uses_a_gpu_has_one_to_itself_unless_they_are_to_share(repo, per_gpu):
+    # a folder per GPU and place on it: a stage that finds none left, or no GPU, fails
+    take = 'for i in $(seq {per_gpu}); do mkdir $CUDA_VISIBLE_DEVICES-$i && taken=$i && break; done; test -n "$taken" && sleep 0.5 && '
+    take += "rmdir $CUDA_VISIBLE_DEVICES-$taken && echo $CUDA_VISIBLE_DEVICES > {own}.txt"
+    trained = {f"train_{number}": {"cmd": take.format(per_gpu=per_gpu, own=f"train_{number}")} for number in range(6)}
+    pipeline(**trained, compare={"cmd": "echo ${CUDA_VISIBLE_DEVICES-none} > compare.txt".replace("${", "\\${")})
+    repro(jobs=6, run=[sys.executable, "-c", CODE.format(gpus=f"['first', 'second'], {per_gpu}", keep_going=False)])
+    assert {Path(f"train_{number}.txt").read_text().strip() for number in range(6)} == {"first", "second"}
+    assert Path("compare.txt").read_text().strip() == os.environ.get("CUDA_VISIBLE_DEVICES", "none")
 
 
 def test_a_users_mistake_in_a_stage_gives_exit_code_2(repo):
@@ -292,10 +329,26 @@ def test_another_dvc_at_work_is_said_and_not_disturbed(repo):
     (repo / ".dvc/tmp").mkdir()
     held = zc.lockfile.LockFile(str(repo / ".dvc/tmp/lock"))
     try:
-        assert "another DVC process" in repro(expected=1)
+        told = repro(expected=1)
     finally:
         held.close()
+    assert "another DVC process is at work in this folder. Nothing was started. Wait until it has ended" in told
     assert not Path("one.txt").exists()
+
+
+def test_a_second_run_beside_a_running_one_says_who_is_at_work_and_does_not_disturb_it(repo):
+    pipeline(one={"cmd": "touch started; until test -e go; do sleep 0.1; done; echo 1 > one.txt"})
+    first = subprocess.Popen([*RUN, "1"], stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 30
+    while not Path("started").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    told = repro(expected=1)
+    assert re.search(rf"at work in this folder: `ftbench repro`, process {first.pid} on \S+, since \d{{4}}-", told)
+    Path("go").touch()
+    assert ended(first.communicate(timeout=30)[0]) == [("one", "ran")]
+    assert first.returncode == 0
+    assert not scheduling.HOLDER.exists()
 
 
 def test_a_pipeline_that_dvc_cannot_read_is_said_in_its_words(repo):

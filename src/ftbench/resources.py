@@ -1,0 +1,74 @@
+"""What a stage takes of a machine, told from its name, and what this machine has."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+ON_A_GPU = ("checkpoint", "train", "evaluate", "baseline")  # groups of stages that use one where there is one
+PROCESS_BYTES = 2**30  # allowance for Python, torch, transformers and PEFT before any weight
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # one each unless the user says otherwise: ftbench/__init__.py
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Threads that compute, whether a GPU is used where there is one, and bytes of the host's memory, None where nothing predicts them."""
+
+    cpus: int
+    gpu: bool
+    host_bytes: int | None
+
+
+def of(stage: str, arms: Mapping[str, Any], gpu: bool) -> Resources:
+    """What a stage takes. `arms`: of a scale in accounting.json, by study; `gpu`: whether there are any where it will run.
+
+    An arm needs what loading its base takes, and, without a GPU, the peak of a training step.
+    """
+    on_gpu = gpu and uses_gpu(stage)
+    found = re.fullmatch(r"(?:train|evaluate)_(\w+)@([\w-]+)-\d+", stage)
+    record = arms.get(found[1], {}).get(found[2]) if found else None
+    if record is None:
+        return Resources(threads(), on_gpu, None)
+    step = 0 if on_gpu else record["step_bytes"]["peak"]
+    return Resources(threads(), on_gpu, PROCESS_BYTES + record["host_bytes"]["predicted"] + step)
+
+
+def uses_gpu(stage: str) -> bool:
+    """Whether a stage computes on a GPU where there is one."""
+    return re.split("[_@]", stage)[0] in ON_A_GPU
+
+
+def threads() -> int:
+    """Threads that one stage computes with."""
+    asked = os.environ.get(THREADS[0], "").split(",")[0]  # one number per level of nesting
+    return int(asked) if asked.isdecimal() and int(asked) else 1
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def jobs() -> int:
+    """Stages that run at once without fighting over cores."""
+    return max(1, cores() // threads())
+
+
+def gpus() -> list[str]:
+    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [one.strip() for one in visible.split(",") if one.strip() and one.strip() != "-1"]
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:  # no driver
+        return []
+    try:  # names, since CUDA and the driver may count in different orders
+        return [pynvml.nvmlDeviceGetUUID(pynvml.nvmlDeviceGetHandleByIndex(index)) for index in range(pynvml.nvmlDeviceGetCount())]
+    finally:
+        pynvml.nvmlShutdown()
