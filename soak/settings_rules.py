@@ -66,6 +66,7 @@ RULES: dict[str, Callable[[Any], bool]] = {
     "values": lambda value: _NAME(value) or _real(-1e308, 1e308)(value), "metric": _among("eval_loss", "eval_accuracy"),
     # blocks that may be null or empty, or that hold nothing at all
     "adapter": _among(None), "quantization": _among(None), "detection": _among(None), "dimensions": _among(None), "training": _among(None),
+    "launch": _among(None), "num_processes": _whole(1, 1024), "strategy": _among("ddp", "fsdp"),
 }  # fmt: skip
 EMPTY = {"baselines", "three_shot", "columns", "sweeps", "files"}  # lists and mappings that may hold nothing
 OPTIONAL = {  # what may be left out of the file above
@@ -75,6 +76,7 @@ OPTIONAL = {  # what may be left out of the file above
     "fp16", "gradient_checkpointing", "full_determinism", "train_sampling_strategy", "template", "labels", "quantization", "token",
     "encoder_num_layers", "encoder_dropout", "published_rows", "attn_implementation", "dimensions", "sweeps", "offline", "own",
     "pretrained", "only", "seed", "num_examples", "format", "zero_shot", "one_shot", "adapter", "validation", "test",
+    "launch", "num_processes", "strategy",
 }  # fmt: skip
 
 

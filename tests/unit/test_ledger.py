@@ -4,7 +4,7 @@ import inspect
 
 import pytest
 
-from ftbench import ledger, report, rules
+from ftbench import ledger, report_ledger, rules
 from ftbench.evidence import CONTRADICTED, HOLDS, NOT_RUN, UNDECIDED, VERDICTS, Evidence
 from ftbench.tables import Table
 
@@ -106,7 +106,7 @@ def test_what_waits_for_the_checkpoint_shows_what_the_miniature_does_beside_it()
     assert (counted["verdict"], counted["ours"]) == (NOT_RUN, None)
     assert counted["miniature"]["ours"] == "open_llama_3b-study 9, bloom_3b-study 7, falcon_rw_1b-study 5"
     assert "of 13 scored" in counted["miniature"]["because"]
-    shown = [block for block in report.ledger_blocks(ledger.build("offline", evidence)) if isinstance(block, Table)]
+    shown = [block for block in report_ledger.claims(ledger.build("offline", evidence)) if isinstance(block, Table)]
     rows = {row[0]: row for table in shown for row in table.rows}
     assert rows["pretrained_is_chance"][3] == "the miniature's 0.33 (0.31 to 0.35) decides nothing"
 
