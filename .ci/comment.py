@@ -28,8 +28,10 @@ MOST_CHARACTERS = 60_000  # GitHub takes 65,536
 CUT = "\n\nThe page is cut here: the whole of it is in the artifact of the run.\n"
 PER_PAGE = 100
 UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")  # categories: control, format (direction, width), and what is no character
-# what would act in the bot's name: mentions, issues, images, links; `train_multinli@lora-own-0` is none
-ACTING = re.compile(r"(?<![A-Za-z0-9_])@(?=[A-Za-z0-9])|#(?=[0-9])|!(?=\[)|\](?=[(\[])")
+# what would act in the bot's name: mentions, issues, images, links, tags; `train_multinli@lora-own-0` is none
+ACTING = re.compile(
+    r"(?<![A-Za-z0-9_])@(?=[A-Za-z0-9])|#(?=[0-9])|\b[Gg][Hh](?=-[0-9])|!(?=\[)|\](?=[(\[:])|<(?=[A-Za-z/!?])|:(?=//)|\b[Ww]{3}(?=\.)|\bmailto(?=:)"
+)
 
 
 def main() -> None:

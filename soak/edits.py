@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import small
+import table
 
 KEY = "edits"
 SOURCES = (
@@ -170,7 +171,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=30, metavar="N")
     parser.add_argument("--seed", type=int, default=0, help="of the edits")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no further round after these")
-    parser.add_argument("--out", type=Path, default=small.RELIABILITY)
+    parser.add_argument("--out", type=Path, default=table.RELIABILITY)
     arguments = parser.parse_args()
     rng, started = random.Random(arguments.seed), time.monotonic()
     done: Counter[str] = Counter()
@@ -204,7 +205,7 @@ def main() -> None:
         print(fault)
     if faults:
         raise SystemExit(1)
-    small.record(KEY, content, arguments.out)
+    table.put(KEY, content, arguments.out)
 
 
 if __name__ == "__main__":

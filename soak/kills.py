@@ -26,6 +26,7 @@ from typing import Any
 
 import psutil
 import small
+import table
 
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT")
 TARGETS = ("everything", "scheduler", "stage")
@@ -278,7 +279,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no further project after these")
     parser.add_argument("--studies", nargs="+", choices=list(small.STUDIES), default=list(small.STUDIES))
     parser.add_argument("--no-hardships", action="store_true", help="kills alone")
-    parser.add_argument("--out", type=Path, default=small.RELIABILITY)
+    parser.add_argument("--out", type=Path, default=table.RELIABILITY)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="kills-") as name:
         place = Path(name)
@@ -300,7 +301,7 @@ def main() -> None:
         print(fault)
     if found.faults:
         raise SystemExit(1)
-    small.record(KEY, content, arguments.out)
+    table.put(KEY, content, arguments.out)
 
 
 if __name__ == "__main__":

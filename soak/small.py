@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fnmatch
 import json
-import os
 import re
 import subprocess
 import sys
@@ -141,15 +140,3 @@ def left_behind(folder: Path) -> list[str]:
 def differing(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[str]:
     """The outputs that two runs do not have alike."""
     return sorted(path for path in {*ours, *theirs} if ours.get(path) != theirs.get(path))
-
-
-def record(key: str, content: Mapping[str, Any], path: Path) -> None:
-    """Put the counts of a script under its own key of the table of reliability."""
-    from ftbench import files
-
-    before = files.read_json(path) if path.exists() else {}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    files.write_json(path, {**before, key: dict(content)})
-
-
-RELIABILITY = Path(os.environ.get("FTBENCH_RELIABILITY", Path(__file__).parents[1] / "reports/reliability.json"))

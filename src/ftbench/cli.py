@@ -205,7 +205,11 @@ def parser() -> argparse.ArgumentParser:
     )
     diff.add_argument("revision", nargs="?", default="HEAD", metavar="REV", help="what to compare with (default: HEAD)")
     diff.add_argument("to", nargs="?", metavar="TO", help="the revision that is compared (default: the workspace)")
-    diff.add_argument("--fail-on", choices=["regression"], help="exit with 3 if a primary metric got worse beyond its intervals")
+    diff.add_argument(
+        "--fail-on",
+        choices=["regression"],
+        help="exit with 3 if a primary metric got worse beyond its intervals; an arm that is gone fails nothing",
+    )
     diff.set_defaults(run=_diff)
     for command in (check, pin, plan):
         command.add_argument("--params", type=Path, default=params.PATH, metavar="PATH", help="the file to read (default: params.yaml)")

@@ -33,11 +33,11 @@ class LockFile:
         if not self.waiting:
             return
         stages = {**self.contents.get("stages", {}), **self.waiting}
-        self.waiting = {}
         ordered = sorted(stages, key=lambda name: self.place.get(name, len(self.place)))
         self.contents = {"schema": "2.0", **self.contents, "stages": {name: stages[name] for name in ordered}}
         with files.written_atomically(LOCK_FILE) as temporary:
             dump_yaml(temporary, self.contents)
+        self.waiting = {}  # only now: a full disk must not lose them
 
 
 def parse_params_once() -> None:

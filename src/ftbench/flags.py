@@ -23,6 +23,7 @@ SAME = 1e-5  # the largest difference of two models' log-probabilities that are 
 LEAST_MOVE = 1e-6  # of the trained weights, relative to their length
 LEAST_FALL = 0.01  # of the training loss, relative, from its first fifth to its last
 RISE = 0.05  # the same of a loss that rose
+SMALL = 0.01  # nats: smaller losses and changes of a loss say nothing
 FIFTH = 5
 
 Flag = dict[str, Any]
@@ -61,10 +62,12 @@ def of_training(losses: Sequence[float], moved: float | None, of_pairs: bool, se
     part = max(1, len(losses) // FIFTH)
     if len(losses) >= 2:
         first, last = float(np.mean(losses[:part])), float(np.mean(losses[-part:]))
-        if last > first * (1 + RISE):
+        if last > first * (1 + RISE) and last - first > SMALL:
             found.append(_flag(seed, ROSE, f"its training loss rose from {first:.3g} to {last:.3g}"))
-        elif last > first * (1 - LEAST_FALL):
-            found.append(_flag(seed, FLAT, f"its training loss did not fall: {first:.4g} at first, {last:.4g} at the end"))
+        elif last > first * (1 - LEAST_FALL) and first > SMALL:
+            found.append(
+                _flag(seed, FLAT, f"its training loss fell by less than {LEAST_FALL:.0%}: {first:.4g} at first, {last:.4g} at the end")
+            )
     return found
 
 

@@ -9,6 +9,7 @@ machine has died.
 from __future__ import annotations
 
 import contextlib
+import functools
 import multiprocessing.connection
 import os
 import platform
@@ -27,7 +28,7 @@ from ftbench import resources, workers
 from ftbench.errors import Problem, UserError
 from ftbench.workers import FAILED, LOST, PATIENCE, Answer, Place
 
-TOKEN = Path(".ftbench/workspace")  # tells whether a machine sees this workspace, or another folder of the same path
+SEEN = ".ftbench/workspace-{}"  # with a token: tells whether a machine sees this workspace, or another folder of the same path
 SEEN_WITHIN = 30  # seconds that a network's file system may take to show a new file
 LOOK_EVERY = 0.5  # seconds between two looks at whether a task is to end
 ANSWERS_WITHIN = 10  # seconds
@@ -35,10 +36,19 @@ FAREWELL = 5  # seconds that Ray gets beyond the patience of the stages
 
 
 @contextlib.contextmanager
-def cluster(address: str | None, jobs: int | None, arms: Mapping[str, Any], per_gpu: int, tell: Callable[[str], None]) -> Iterator[Place]:
+def cluster(
+    address: str | None,
+    jobs: int | None,
+    arms: Mapping[str, Any],
+    per_gpu: int,
+    processes: Callable[[str], int],
+    tell: Callable[[str], None],
+) -> Iterator[Place]:
     """The cluster at `address`, `jobs` stages at once, or as many as it has cores for; without it and RAY_ADDRESS, Ray here alone.
 
-    `arms`: of this scale in accounting.json, by study. Raises UserError where Ray is not installed or no cluster answers.
+    `arms`: of this scale in accounting.json, by study; `processes`: of a stage, how many it trains with.
+
+    Raises UserError where Ray is not installed or no cluster answers.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anyone
     try:
@@ -56,12 +66,14 @@ def cluster(address: str | None, jobs: int | None, arms: Mapping[str, Any], per_
     except (OSError, RuntimeError, ValueError) as error:
         mend = "`ray start --head` on one machine and `ray start --address=HEAD:6379` on the others; see docs/cluster.md"
         raise UserError(Problem("--address", f"{where}: {error}", "a cluster of Ray that runs", mend)) from None
+    token = secrets.token_hex(16)  # of this run alone: another may come and go before it finds the repository locked
+    seen = Path(SEEN.format(token))
     try:
         workers.LOGS.mkdir(parents=True, exist_ok=True)
-        TOKEN.write_text(secrets.token_hex(16), encoding="ascii")
-        yield _place(ray, jobs, arms, per_gpu, tell)
+        seen.touch()
+        yield _place(ray, token, jobs, functools.partial(resources.of, arms=arms), per_gpu, processes, tell)
     finally:
-        TOKEN.unlink(missing_ok=True)
+        seen.unlink(missing_ok=True)
         ray.shutdown()
 
 
@@ -70,9 +82,17 @@ def _to_a_log(data: Mapping[str, Any], ignore_prefix: bool) -> None:
         log.writelines(f"{line}\n" for line in data["lines"])
 
 
-def _place(ray: Any, jobs: int | None, arms: Mapping[str, Any], per_gpu: int, tell: Callable[[str], None]) -> Place:
+def _place(
+    ray: Any,
+    token: str,
+    jobs: int | None,
+    needs: Callable[..., resources.Resources],
+    per_gpu: int,
+    processes: Callable[[str], int],
+    tell: Callable[[str], None],
+) -> Place:
     task = ray.remote(max_retries=0)(on_node)  # the driver starts it again itself, and says so
-    given = (os.getcwd(), TOKEN.read_text(encoding="ascii"), {name: str(resources.threads()) for name in resources.THREADS})
+    given = (os.getcwd(), token, {name: str(resources.threads()) for name in resources.THREADS})
     working: set[Any] = set()
     waiting_for: set[str] = set()
 
@@ -81,7 +101,7 @@ def _place(ray: Any, jobs: int | None, arms: Mapping[str, Any], per_gpu: int, te
         if len(working) >= (jobs or max(1, int(there.get("CPU", 0)) // resources.threads())):
             return None
         name = stage.addressing
-        asked = _asked(resources.of(name, arms, bool(there.get("GPU"))), per_gpu)
+        asked = _asked(needs(name, gpu=bool(there.get("GPU")), processes=processes(name)), per_gpu)
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         if name not in waiting_for and not any(_fits(asked, machine) for machine in machines):
             waiting_for.add(name)
@@ -122,7 +142,7 @@ def _place(ray: Any, jobs: int | None, arms: Mapping[str, Any], per_gpu: int, te
 
 def _asked(needs: resources.Resources, per_gpu: int) -> dict[str, float]:
     """What a stage asks of Ray, in Ray's names."""
-    gpu = {"GPU": 1 / per_gpu} if needs.gpu else {}
+    gpu = {"GPU": needs.gpus if needs.gpus > 1 else 1 / per_gpu} if needs.gpus else {}
     return {"CPU": needs.cpus, **gpu, **({"memory": needs.host_bytes} if needs.host_bytes else {})}
 
 
@@ -141,7 +161,7 @@ def on_node(workspace: str, token: str, threads: Mapping[str, str], name: str, a
     Ctrl-C reaches the stage, and when this process ends, so does the stage's.
     """
     where = platform.node()
-    if not _sees(Path(workspace) / TOKEN, token):
+    if not _sees(Path(workspace) / SEEN.format(token)):
         said = f"{where} does not see the workspace {workspace} of the machine that started this: it must be shared, see docs/cluster.md"
         return {"how": FAILED, "code": 2, "where": where, "said": said}
     ours, theirs = multiprocessing.connection.Pipe(duplex=False)
@@ -174,10 +194,10 @@ def on_node(workspace: str, token: str, threads: Mapping[str, str], name: str, a
     return found
 
 
-def _sees(path: Path, token: str) -> bool:
+def _sees(path: Path) -> bool:
     deadline = time.monotonic() + SEEN_WITHIN
     while time.monotonic() < deadline:
-        if path.parent.parent.is_dir() and path.exists() and path.read_text(encoding="ascii") == token:
+        if path.exists():
             return True
         time.sleep(LOOK_EVERY)
     return False

@@ -27,17 +27,17 @@ OURS = r"\.{name}\.[a-z0-9_]{{8}}"  # as tempfile names what `files` writes
 DVCS = r"({name})?\.[A-Za-z0-9_-]{{22}}\.tmp"
 
 
-def mend_paths_in_use(folder: Path) -> bool:
+def mend_paths_in_use(folder: Path, hardlink_lock: bool = False) -> bool:
     """Take from DVC's list of paths in use, in its folder for temporary files, whatever no living process holds; True if any is left.
 
-    The caller holds the repository's lock.
+    The caller holds the repository's lock; `hardlink_lock` is DVC's setting of that name.
     """
     from dvc.lock import make_lock
 
     path = folder / "rwlock"
     if not path.exists():
         return False
-    with make_lock(str(folder / "rwlock.lock"), tmp_dir=str(folder)):
+    with make_lock(str(folder / "rwlock.lock"), tmp_dir=str(folder), hardlink_lock=hardlink_lock):
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             written = {name: one for name, one in content.get("write", {}).items() if _lives(one)}
@@ -86,7 +86,7 @@ def clear(repo: Any) -> list[str]:
     """
     root = Path(repo.root_dir)
     outs = [Path(out.fs_path) for stage in repo.index.stages for out in stage.outs]
-    if mend_paths_in_use(Path(repo.tmp_dir)):  # another DVC may be writing
+    if mend_paths_in_use(Path(repo.tmp_dir), repo.config["core"].get("hardlink_lock", False)):  # another DVC may be writing
         return []
     gone = ownerless(repo, outs)
     remove([*unfinished([*outs, root / dvc_files.LOCK_FILE]), *forgotten(SCRATCH), *gone])
@@ -96,7 +96,8 @@ def clear(repo: Any) -> list[str]:
 def ownerless(repo: Any, outs: Iterable[Path]) -> list[Path]:
     """Outputs that dvc.lock has of stages that are gone, as long as the cache holds just these bytes.
 
-    Left where they are they would be hashed with the folders that a comparison reads, and a run from scratch does not have them.
+    Left where they are they would be hashed with the folders that a comparison reads, and a run from scratch does not have them. What git
+    tracks stays, what another stage reads as it is, and a link, which may lead to the cache's only copy.
     """
     from dvc.utils.serialize import load_yaml
 
@@ -105,13 +106,25 @@ def ownerless(repo: Any, outs: Iterable[Path]) -> list[Path]:
     contents = load_yaml(str(lock)).get("stages", {}) if lock.exists() else {}
     entries = [out for name, stage in contents.items() if name not in stages for out in stage.get("outs", [])]
     owned = {path.resolve() for path in outs}
+    read = {Path(dep.fs_path).resolve() for stage in repo.index.stages for dep in stage.deps}
     found = []
     for entry in entries:
-        path = (root / entry["path"]).resolve()
+        place = root / entry["path"]
+        path = place.parent.resolve() / place.name
         related = any(path == own or path in own.parents or own in path.parents for own in owned)
-        if not related and path.is_relative_to(root.resolve()) and path.exists() and _is_kept(repo, path, str(entry.get("md5", ""))):
+        needed = any(path == one or path in one.parents for one in read)
+        inside = path.is_relative_to(root.resolve()) and not path.is_relative_to(root.resolve() / ".dvc")
+        if related or needed or not inside or path.is_symlink() or not path.exists() or _is_tracked(repo, path):
+            continue
+        if _is_kept(repo, path, str(entry.get("md5", ""))):
             found.append(path)
     return found
+
+
+def _is_tracked(repo: Any, path: Path) -> bool:
+    from dvc.scm import NoSCM
+
+    return not isinstance(repo.scm, NoSCM) and bool(repo.scm.is_tracked(str(path)))
 
 
 def _is_kept(repo: Any, path: Path, name: str) -> bool:
@@ -142,6 +155,8 @@ def broken_objects(stage: Any) -> list[Path]:
         if names[0].endswith(".dir"):
             try:
                 names += [entry["md5"] for entry in json.loads(Path(object_of(names[0])).read_bytes())]
+            except FileNotFoundError:
+                continue
             except (OSError, ValueError, KeyError, TypeError):
                 found.append(Path(object_of(names[0])))
                 continue

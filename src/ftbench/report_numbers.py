@@ -79,7 +79,7 @@ def results(study: Study) -> list[Block]:
             name for name in ("accuracy_mismatched",) if name in first(study.metrics)
         ]
     else:
-        columns = ["bits_per_byte", "perplexity", "exact_match", "token_f1", "stopped"]
+        columns = ["bits_per_byte", "nll_per_token", "perplexity", "exact_match", "token_f1", "stopped"]
     rows = []
     for name in study.order():
         scores = study.metrics[name]

@@ -33,7 +33,9 @@ def steps(data: str, digits: int) -> str:
                 word, moves = ("h", moves[:1]) if moves[1] == 0 else ("v", moves[1:])
         here = points[-1]
         text = " ".join(number(one, digits) for one in moves).replace(" -", "-")
-        out.append(text if word == last and text.startswith("-") else f" {text}" if word == last and word != "M" else word + text)
+        out.append(
+            text if word == last and word != "M" and text.startswith("-") else f" {text}" if word == last and word != "M" else word + text
+        )
         last = word
     return "".join(out)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -55,14 +56,15 @@ def run(arguments: argparse.Namespace) -> None:
 def _run(arguments: argparse.Namespace, raw: Mapping[str, Any], tell: Tell, show: Show) -> int:
     from ftbench import scheduling
 
+    processes = functools.partial(resources.processes, raw)
     with contextlib.ExitStack() as stack:
         if arguments.engine == "ray":
             from ftbench import ray_engine
 
             arms = files.read_json(ACCOUNTING)["scales"].get(grid.scale(raw), {}) if ACCOUNTING.exists() else {}
-            place = stack.enter_context(ray_engine.cluster(arguments.address, arguments.jobs, arms, arguments.per_gpu, tell))
+            place = stack.enter_context(ray_engine.cluster(arguments.address, arguments.jobs, arms, arguments.per_gpu, processes, tell))
         else:
-            place = workers.here(arguments.jobs or resources.jobs(), resources.gpus(), arguments.per_gpu)
+            place = workers.here(arguments.jobs or resources.jobs(), resources.gpus(), arguments.per_gpu, processes)
         return scheduling.repro(place, tell, show, arguments.allow_missing, arguments.keep_going, _when_partial)
 
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ftbench import grid
+
 ON_A_GPU = ("checkpoint", "train", "evaluate", "baseline")  # groups of stages that use one where there is one
 PROCESS_BYTES = 2**30  # allowance for Python, torch, transformers and PEFT before any weight
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # one each unless the user says otherwise: ftbench/__init__.py
@@ -15,25 +17,32 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # one 
 
 @dataclass(frozen=True)
 class Resources:
-    """Threads that compute, whether a GPU is used where there is one, and bytes of the host's memory, None where nothing predicts them."""
+    """Threads that compute, GPUs used where there are any, and bytes of the host's memory, None where nothing predicts them."""
 
     cpus: int
-    gpu: bool
+    gpus: int
     host_bytes: int | None
 
 
-def of(stage: str, arms: Mapping[str, Any], gpu: bool) -> Resources:
+def of(stage: str, arms: Mapping[str, Any], gpu: bool, processes: int = 1) -> Resources:
     """What a stage takes. `arms`: of a scale in accounting.json, by study; `gpu`: whether there are any where it will run.
 
-    An arm needs what loading its base takes, and, without a GPU, the peak of a training step.
+    An arm needs what loading its base takes, and, without a GPU, the peak of a training step; of several `processes`, each of them.
     """
     on_gpu = gpu and uses_gpu(stage)
+    cpus, num_gpus = max(threads(), processes), processes if on_gpu else 0
     found = re.fullmatch(r"(?:train|evaluate)_(\w+)@([\w-]+)-\d+", stage)
     record = arms.get(found[1], {}).get(found[2]) if found else None
     if record is None:
-        return Resources(threads(), on_gpu, None)
+        return Resources(cpus, num_gpus, None)
     step = 0 if on_gpu else record["step_bytes"]["peak"]
-    return Resources(threads(), on_gpu, PROCESS_BYTES + record["host_bytes"]["predicted"] + step)
+    return Resources(cpus, num_gpus, processes * (PROCESS_BYTES + record["host_bytes"]["predicted"] + step))
+
+
+def processes(raw: Any, stage: str) -> int:
+    """How many processes train the arm of a stage together, as params.yaml says; 1 for a stage that trains none."""
+    found = re.fullmatch(r"train_(\w+)@([\w-]+)-\d+", stage)
+    return grid.arm(raw, found[1], found[2]).num_processes if found else 1
 
 
 def uses_gpu(stage: str) -> bool:

@@ -93,7 +93,8 @@ def repro(
             order = [stage.addressing for stage in repo.index.stages]
             code = _run(plan, place, order, tell, show, keep_going)
             if plan.failed and keep_going and when_partial and code != INTERRUPTED:
-                when_partial(plan, tell)
+                with terminated_is_interrupted():
+                    when_partial(plan, tell)
         if code:
             return code
         repo = Repo()  # looks anew at everything, dvc.lock included
@@ -166,7 +167,7 @@ def _run(
                     seconds = f"{answer.seconds or time.monotonic() - started[name]:.1f} s" + (
                         f", on {answer.where}" if answer.where else ""
                     )
-                    if answer.how == LOST and losses.setdefault(name, 0) < LOSSES:
+                    if answer.how == LOST and losses.setdefault(name, 0) < LOSSES and (keep_going or not plan.failed):
                         losses[name] += 1
                         tell(f"{name}: lost after {seconds}: {answer.said}; it is started again")
                     elif answer.how in (FAILED, LOST):
@@ -182,19 +183,24 @@ def _run(
                     written = time.monotonic()
         except KeyboardInterrupt:
             place.stop(running.values())
+            _tell_failures(plan, tell)
             tell("interrupted: what was finished is kept, the next run goes on from there")
             return INTERRUPTED
         finally:
             if show:
                 show([])
             lock_file.write()
-    for name, answer in plan.failed.items():
-        told = f"\n{name} failed, exit code {answer.code}. {answer.said}"
-        tell(told if answer.said else failures.told(name, answer.code, log_of(name)))
+    _tell_failures(plan, tell)
     if plan.failed and len(plan.unfinished()) > len(plan.failed):
         tell(f"\nnot run: {', '.join(name for name in plan.unfinished() if name not in plan.failed)}")
     codes = {answer.code for answer in plan.failed.values()}
     return 2 if codes == {2} else 1 if codes else 0
+
+
+def _tell_failures(plan: Plan, tell: Callable[[str], None]) -> None:
+    for name, answer in plan.failed.items():
+        told = f"\n{name} failed, exit code {answer.code}. {answer.said}"
+        tell(told if answer.said else failures.told(name, answer.code, log_of(name)))
 
 
 def _table(plan: Plan, started: dict[str, float], running: Iterable[str]) -> list[str]:

@@ -90,6 +90,8 @@ def escaped(text: Any, longest: int = LONGEST_CELL) -> str:
     safe = html.escape(inert(text, longest), quote=False)
     safe = re.sub(r"([\\`*\[\]~$])", r"\\\1", safe)
     safe = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", safe)  # inside a word an underscore is only that
+    safe = re.sub(r"#(?=\d)", "&#35;", safe)  # a number of an issue
+    safe = re.sub(r"\b(gh)-(?=\d)", r"\1&#45;", safe, flags=re.IGNORECASE)
     safe = safe.replace("|", "&#124;").replace("@", "&#64;").replace("://", "&#58;//").replace("www.", "www&#46;")
     return re.sub(r"^(?=(#{1,6}|[+=-]+|\d+[.)])(\s|$))", "&#8203;", safe)  # what would open a heading, a list or a rule
 

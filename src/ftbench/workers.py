@@ -60,30 +60,35 @@ class Place:
 
 @dataclass
 class Worker:
-    """A forked process that runs one stage, the end of the pipe on which it answers, and the GPU that it has taken."""
+    """A forked process that runs one stage, the end of the pipe on which it answers, and the GPUs that it has taken."""
 
     process: Any
     answer: Any
-    gpu: str | None = None
+    gpus: tuple[str, ...] = ()
 
 
-def here(jobs: int, gpus: Sequence[str] = (), per_gpu: int = 1) -> Place:
-    """This machine: `jobs` stages at once. Where it has `gpus`, a stage that uses one takes one, and no more than `per_gpu` the same."""
+def here(jobs: int, gpus: Sequence[str] = (), per_gpu: int = 1, processes: Callable[[str], int] = lambda stage: 1) -> Place:
+    """This machine: `jobs` stages at once. Where it has `gpus`, a stage that uses one takes one, and no more than `per_gpu` the same.
+
+    `processes` says of a stage how many it trains with: it takes a GPU for each, as far as there are so many.
+    """
     free = [gpu for _ in range(per_gpu) for gpu in gpus]
     working: list[Worker] = []
 
     def start(stage: Any, allow_missing: bool) -> Worker | None:
-        wants_gpu = bool(gpus) and resources.uses_gpu(stage.addressing)
-        if len(working) == jobs or (wants_gpu and not free):
+        wanted = min(processes(stage.addressing), len(gpus)) if resources.uses_gpu(stage.addressing) else 0
+        taken = sorted(dict.fromkeys(free), key=free.count, reverse=True)[:wanted]  # those that fewest others use
+        if len(working) == jobs or len(taken) < wanted:
             return None
-        worker = _forked(stage, allow_missing, free.pop(0) if wants_gpu else None)
+        for gpu in taken:
+            free.remove(gpu)
+        worker = _forked(stage, allow_missing, tuple(taken))
         working.append(worker)
         return worker
 
     def answer(worker: Worker) -> Answer:
         working.remove(worker)
-        if worker.gpu is not None:
-            free.append(worker.gpu)
+        free.extend(worker.gpus)
         return _answer(worker)
 
     title = f"{jobs} at once" + (f", {len(gpus)} GPUs, {per_gpu} at once on each" if gpus else "")
@@ -123,21 +128,21 @@ def signals_by_default() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
 
 
-def _forked(stage: Any, allow_missing: bool, gpu: str | None) -> Worker:
+def _forked(stage: Any, allow_missing: bool, gpus: tuple[str, ...]) -> Worker:
     ours, theirs = preload.FORK.Pipe(duplex=False)
-    process = preload.FORK.Process(target=_in_fork, args=(os.getpid(), stage, allow_missing, gpu, theirs), daemon=False)
+    process = preload.FORK.Process(target=_in_fork, args=(os.getpid(), stage, allow_missing, gpus, theirs), daemon=False)
     sys.stdout.flush()
     process.start()
     theirs.close()
-    return Worker(process, ours, gpu)
+    return Worker(process, ours, gpus)
 
 
-def _in_fork(parent: int, stage: Any, allow_missing: bool, gpu: str | None, answer: Any) -> None:
+def _in_fork(parent: int, stage: Any, allow_missing: bool, gpus: tuple[str, ...], answer: Any) -> None:
     preload.end_with(parent)
     os.setsid()  # so that Ctrl-C reaches the stage once, through the parent
     signals_by_default()
-    if gpu is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    if gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
     found = work(stage, allow_missing)
     answer.send(found)
     if found.how == FAILED:

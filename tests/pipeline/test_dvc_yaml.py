@@ -28,6 +28,7 @@ GROUPS = {
         if (what, study) != ("baseline", "multinli_controls")  # it has none: a group without members
     ),
 }
+NAME_IT = "name every arm under `plots:` of dvc.yaml, in each drawing as its siblings are"
 EXPENSIVE = ("prepare", "checkpoint", "train_", "evaluate_", "baseline_")
 
 
@@ -166,8 +167,8 @@ def test_what_is_drawn_over_each_other_is_of_all_arms(raw, drawn):
     folder, column = drawn.split(": ")
     found = re.findall(rf"reports/(\w+)/{folder}/([\w-]+)\.csv: {column}\n", (ROOT / "dvc.yaml").read_text())
     arms = [(study, arm) for study in raw["studies"] for arm in grid.arms(grid.study(raw, study))]
-    assert len(arms) == 28
-    assert sorted(found) == sorted(arms)
+    assert len(arms) >= 28
+    assert sorted(found) == sorted(arms), NAME_IT
 
 
 @pytest.mark.parametrize("drawn", ["confusion: gold", "calibration: accuracy", "curves: eval_accuracy"])
@@ -175,8 +176,8 @@ def test_confusion_calibration_and_validation_accuracy_are_drawn_of_all_arms_on_
     folder, column = drawn.split(": ")
     found = re.findall(rf"reports/(\w+)/{folder}/([\w-]+)\.csv: {column}\n", (ROOT / "dvc.yaml").read_text())
     arms = [(study, arm) for study in raw["studies"] if study != "alpaca" for arm in grid.arms(grid.study(raw, study))]
-    assert len(arms) == 22
-    assert sorted(found) == sorted(arms)
+    assert len(arms) >= 22
+    assert sorted(found) == sorted(arms), NAME_IT
     outs = {out.def_path for stage in stages["compare"] for out in stage.outs if out.plot}
     assert {f"reports/{study}/{folder}" for study, _ in arms} <= outs
     read = [dep.def_path for dep in stages["report"][0].deps if dep.def_path.endswith(f"/{folder}")]

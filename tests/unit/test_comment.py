@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -122,6 +123,23 @@ def test_mentions_and_what_cannot_be_seen_are_taken_out(host, folder):
         "@\u200beveryone, (@\u200borg/team) train_multinli@lora-own-0 [31mred[0m turned \u00e9 .\n"
         "# 1\n!\u200b[x]\u200b(u) [y]\u200b(v) we/us#\u200b12 \n"
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<img src=https://there/x.png>", "<a href='//there'>", "</td>", "<!-- hidden -->",
+        "see https://there/x", "www.there.org", "WWW.there.org",
+        "mailto:we@there.org", "[x]: //there", "GH-12", "gh-12", "we/us#12", "![x](u)", "[x][y]",
+    ],
+)  # fmt: skip
+def test_whatever_would_act_in_the_bots_name_is_broken_up(host, folder, text):
+    (folder / "results-diff.md").write_text(f"{text}\n")
+    run(host, folder)
+    said = host.written[0][2].splitlines()[-1]
+    assert said != text
+    assert said.replace("\u200b", "") == text
+    assert not re.search(r"https?://|<[a-z/!]|www\.|mailto:|\]\(|\]\[|\]:|#\d|GH-\d", said, re.IGNORECASE)
 
 
 def test_a_long_page_is_cut_at_the_end_of_a_line_and_says_so(host, folder):

@@ -21,7 +21,7 @@ from ftbench.errors import UserError
 RUN = """
 import sys
 from ftbench import ray_engine, scheduling
-with ray_engine.cluster(sys.argv[1], None, {}, 1, print) as place:
+with ray_engine.cluster(sys.argv[1], None, {}, 1, lambda stage: 1, print) as place:
     sys.exit(scheduling.repro(place, keep_going=sys.argv[2] == "keep"))
 """
 QUICK = {"health_check_initial_delay_ms": 1000, "health_check_period_ms": 500, "health_check_failure_threshold": 4}
@@ -164,13 +164,13 @@ def test_ctrl_c_ends_the_stages_on_every_node_and_lets_them_clean_up(repo, nodes
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1", "ray://127.0.0.1:1"])
 def test_a_cluster_that_does_not_answer_is_said(repo, address):
-    with pytest.raises(UserError, match="ray start --head"), ray_engine.cluster(address, None, {}, 1, print):
+    with pytest.raises(UserError, match="ray start --head"), ray_engine.cluster(address, None, {}, 1, lambda stage: 1, print):
         pass
 
 
 def test_without_ray_the_message_says_how_to_install_it(repo, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(UserError, match=r"\.\[ray\]"), ray_engine.cluster(None, None, {}, 1, print):
+    with pytest.raises(UserError, match=r"\.\[ray\]"), ray_engine.cluster(None, None, {}, 1, lambda stage: 1, print):
         pass
 
 
@@ -180,7 +180,7 @@ def test_a_machine_that_sees_another_folder_under_that_path_runs_nothing_and_say
     (tmp_path / ".ftbench").mkdir()
     for here in ("another", None):
         if here:
-            (tmp_path / ray_engine.TOKEN).write_text(here)
+            (tmp_path / ray_engine.SEEN.format(here)).touch()
         found = ray_engine.on_node(str(tmp_path), "mine", {}, "stage", False)
         assert (found["how"], found["code"]) == ("failed", 2)
         assert "must be shared" in found["said"]
@@ -192,7 +192,7 @@ import json, sys
 from pathlib import Path
 from ftbench import ray_engine, workers
 workers.LOGS.mkdir(parents=True)
-ray_engine.TOKEN.write_text("mine")
+Path(ray_engine.SEEN.format("mine")).touch()
 print(json.dumps(ray_engine.on_node(str(Path.cwd()), "mine", {"OMP_NUM_THREADS": "3"}, "a", False)))
 """
 
@@ -258,5 +258,8 @@ def test_what_a_stage_asks_for_is_its_threads_its_share_of_a_gpu_and_the_memory_
     }
     for (stage, gpu), expected in asked.items():
         assert ray_engine._asked(resources.of(stage, arms, gpu), per_gpu=2) == expected
+    several = {True: {"CPU": 4, "GPU": 4, "memory": 4 * (allowance + 1000)}, False: {"CPU": 4, "memory": 4 * (allowance + 1030)}}
+    for gpu, expected in several.items():
+        assert ray_engine._asked(resources.of("train_multinli@lora-own-0", arms, gpu, processes=4), per_gpu=2) == expected
     assert ray_engine._fits({"CPU": 2, "memory": 10}, {"CPU": 2.0, "memory": 10.0})
     assert not ray_engine._fits({"CPU": 2, "GPU": 1}, {"CPU": 2.0})

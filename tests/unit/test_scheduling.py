@@ -160,6 +160,17 @@ def test_each_stage_that_uses_a_gpu_has_one_to_itself_unless_they_are_to_share(r
     assert Path("compare.txt").read_text().strip() == os.environ.get("CUDA_VISIBLE_DEVICES", "none")
 
 
+def test_an_arm_of_several_processes_has_a_gpu_for_each_as_far_as_there_are_so_many(repo):
+    trained = {f"train_{name}": {"cmd": f"sleep 0.2; echo $CUDA_VISIBLE_DEVICES > train_{name}.txt"} for name in ("alone", "two", "nine")}
+    pipeline(**trained)
+    processes = "lambda stage: dict(train_two=2, train_nine=9).get(stage, 1)"
+    repro(jobs=3, run=[sys.executable, "-c", CODE.format(gpus=f"['a', 'b', 'c'], 1, {processes}", keep_going=False)])
+    taken = {name: Path(f"train_{name}.txt").read_text().strip().split(",") for name in ("alone", "two", "nine")}
+    assert (len(taken["alone"]), len(taken["two"])) == (1, 2)
+    assert not {*taken["alone"]} & {*taken["two"]}  # side by side
+    assert sorted(taken["nine"]) == ["a", "b", "c"]
+
+
 def test_a_users_mistake_in_a_stage_gives_exit_code_2(repo):
     pipeline(bad={"cmd": "echo to mend; exit 2"})
     assert "to mend" in repro(expected=2)
@@ -222,6 +233,19 @@ def test_what_a_stage_that_is_gone_has_left_is_taken_away_and_comes_back_with_it
     told = repro(jobs=1)
     assert ("other", "restored") in ended(told)
     assert Path("folder/a").read_text() == "2\n"
+
+
+def test_what_a_stage_that_is_gone_has_left_stays_where_another_reads_it_or_it_is_a_link(repo):
+    pipeline(one={"cmd": "mkdir data && echo 1 > data/a", "outs": ["data"]}, other={"cmd": "echo 2 > other.txt"})
+    repro()
+    kept = Path("other.txt").read_text()
+    (place,) = [path for path in Path(".dvc/cache/files").rglob("*") if path.is_file() and path.read_text() == kept]
+    Path("other.txt").unlink()
+    Path("other.txt").symlink_to(place)  # as with DVC's cache.type symlink
+    pipeline(reader={"cmd": "cat data/a > reader.txt", "deps": ["data/a"]})
+    assert "gone" not in repro()
+    assert Path("data/a").read_text() == "1\n"
+    assert place.read_text() == kept
 
 
 def test_what_was_edited_since_a_stage_that_is_gone_made_it_stays(repo):

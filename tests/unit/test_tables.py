@@ -14,6 +14,7 @@ from ftbench.tables import Figure, Heading, Paragraph, Quote, Table
         ("[text](javascript:x)", "\\[text\\](javascript:x)"),
         ("see http://example.org, www.example.org @someone", "see http&#58;//example.org, www&#46;example.org &#64;someone"),
         ("\x1b[31mred\x1b[0m \u202eback \u200bzero", "\\[31mred\\[0m back zero"),
+        ("see #12, we/us#3, GH-4 and # 5", "see &#35;12, we/us&#35;3, GH&#45;4 and # 5"),
         ("# heading", "&#8203;# heading"),
         ("12. item", "&#8203;12. item"),
         ("80.2 %", "80.2 %"),
