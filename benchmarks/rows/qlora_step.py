@@ -144,7 +144,12 @@ def their_model(arm: arms.Job) -> Any:
         bnb_4bit_compute_dtype=torch.bfloat16,
     )
     model = transformers.AutoModelForCausalLM.from_pretrained(
-        arm.base, quantization_config=quantization, dtype=torch.bfloat16, device_map={"": models.device()}, local_files_only=True
+        arm.base,
+        quantization_config=quantization,
+        dtype=torch.bfloat16,
+        device_map={"": models.device()},
+        local_files_only=True,
+        trust_remote_code=False,
     )
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):

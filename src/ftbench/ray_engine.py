@@ -161,6 +161,8 @@ def on_node(workspace: str, token: str, threads: Mapping[str, str], name: str, a
     Ctrl-C reaches the stage, and when this process ends, so does the stage's.
     """
     where = platform.node()
+    if threading.current_thread() is threading.main_thread():  # a cluster that a shell started in the background ignores Ctrl-C
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if not _sees(Path(workspace) / SEEN.format(token)):
         said = f"{where} does not see the workspace {workspace} of the machine that started this: it must be shared, see docs/cluster.md"
         return {"how": FAILED, "code": 2, "where": where, "said": said}
