@@ -33,39 +33,11 @@ class Reply:
 Ask = Callable[[str, str, bool, Callable[[str], None]], Reply]
 
 
-class Watched:
-    """A model that hands each token it writes to a streamer, and is the model itself in all else."""
-
-    def __init__(self, model: Any, streamer: Any):
-        self._model, self._streamer = model, streamer
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._model, name)
-
-    def generate(self, **options: Any) -> Any:
-        """As transformers' own."""
-        return self._model.generate(**options, streamer=self._streamer)
-
-
-class Streamer:
-    """As transformers calls one: `put` takes the prompt first and then one token at a time. Each time all is decoded that there is."""
-
-    def __init__(self, tokenizer: Any, grow: Callable[[str], None]):
-        self._tokenizer, self._grow = tokenizer, grow
-        self._written: list[int] | None = None
-
-    def put(self, tokens: Any) -> None:
-        """Take the prompt, or a token."""
-        if self._written is None:
-            self._written = []
-            return
-        self._written += tokens.flatten().tolist()
-        if _BYTE.fullmatch(self._tokenizer.convert_ids_to_tokens(self._written[-1])):
-            return  # Llama's tokenizers read a run of bytes as one: its last may turn all of them into U+FFFD
-        self._grow(self._tokenizer.decode(self._written, skip_special_tokens=True))
-
-    def end(self) -> None:
-        """The answer is whole; `load` shows its end."""
+def growing(tokenizer: Any, tokens: list[int]) -> str | None:
+    """The text of an answer's tokens so far, or None while their end may yet read otherwise."""
+    if _BYTE.fullmatch(tokenizer.convert_ids_to_tokens(tokens[-1])):
+        return None  # Llama's tokenizers read a run of bytes as one: its last may turn all of them into U+FFFD
+    return str(tokenizer.decode(tokens, skip_special_tokens=True))
 
 
 def faults(question: str, input: str) -> list[Problem]:
@@ -88,10 +60,14 @@ def load(arm: Arm, max_new_tokens: int) -> Ask:
     def ask(question: str, input: str, untouched: bool, show: Callable[[str], None]) -> Reply:
         encoded = text.encode_prompts(tokenizer, [text.instruction_prompt(arm.text, question, input)], arm.text.max_length)
         unfolding = Unfolding(show)
-        watched = Watched(model, Streamer(tokenizer, unfolding.grow))
+
+        def watch(_: int, tokens: list[int]) -> None:
+            if (text_so_far := growing(tokenizer, tokens)) is not None:
+                unfolding.grow(text_so_far)
+
         try:
             with model.disable_adapter() if untouched else nullcontext():
-                (answer,) = inference.generate(watched, tokenizer, encoded.features, 1, max_new_tokens)
+                (answer,) = inference.generate(model, tokenizer, encoded.features, 1, max_new_tokens, watch)
         except torch.OutOfMemoryError:
             mend = "say a smaller one"
             raise UserError(Problem(f"--max-new-tokens {max_new_tokens}", "the GPU's memory is full", mend=mend)) from None

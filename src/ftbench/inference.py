@@ -148,29 +148,58 @@ def num_answer_columns(labels: torch.Tensor) -> int:
     return labels.shape[1] - int((labels != IGNORED).any(dim=0).nonzero()[0])
 
 
-def generate(model: Any, tokenizer: Any, features: Sequence[Feature], batch_size: int, max_new_tokens: int) -> list[Answer]:
-    """Greedy answers, one per prompt, of at most `max_new_tokens` tokens; an answer that did not stop is cut there."""
-    from transformers import GenerationConfig
+def generate(
+    model: Any,
+    tokenizer: Any,
+    features: Sequence[Feature],
+    batch_size: int,
+    max_new_tokens: int,
+    watch: Callable[[int, list[int]], None] | None = None,
+) -> list[Answer]:
+    """Greedy answers, one per prompt, of at most `max_new_tokens` tokens; an answer that did not stop is cut there.
 
+    An answer that ends leaves its batch, so that a short one costs no more for a long one beside it (transformers' `generate` goes on with
+    all of them until the last ends). `watch` is told after each token which prompt it answers and the tokens of the answer so far.
+    """
     _needs_left_padding(tokenizer)
-    settings = GenerationConfig(
-        do_sample=False,
-        num_beams=1,
-        max_new_tokens=max_new_tokens,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=tokenizer.bos_token_id,
-        use_cache=True,
-    )
     answers: list[Answer | None] = [None] * len(features)
     with _evaluating(model):
         for indices, batch in _batches(model, tokenizer, features, batch_size):
-            written = model.generate(**batch, generation_config=settings)[:, batch["input_ids"].shape[1] :].tolist()
-            for index, tokens in zip(indices, written, strict=True):
-                stopped = tokenizer.eos_token_id in tokens
-                kept = tokens[: tokens.index(tokenizer.eos_token_id)] if stopped else tokens
-                answers[index] = Answer(tokenizer.decode(kept, skip_special_tokens=True).strip(), len(kept), stopped)
+            written: dict[int, list[int]] = {index: [] for index in indices}
+            seen = batch["attention_mask"]
+            going, decoder = list(indices), model
+            if _learns_prompts(model):  # PEFT puts the virtual tokens there in every pass: this one is its, the next are the base model's
+                output = model(**batch, use_cache=True, logits_to_keep=1)
+                decoder = model.get_base_model()
+                seen = torch.cat([seen.new_ones(len(seen), model.active_peft_config.num_virtual_tokens), seen], dim=1)
+            else:
+                output = _continue(model, batch["input_ids"], seen, None, logits_to_keep=1)
+            for place in range(max_new_tokens):
+                tokens = output.logits[:, -1].argmax(dim=-1)
+                goes_on = tokens != tokenizer.eos_token_id
+                for index, token, unfinished in zip(going, tokens.tolist(), goes_on.tolist(), strict=True):
+                    if not unfinished:
+                        answers[index] = _answer(tokenizer, written[index], stopped=True)
+                        continue
+                    written[index].append(token)
+                    if watch is not None:
+                        watch(index, written[index])
+                if place + 1 == max_new_tokens or not goes_on.any():
+                    break
+                cache = output.past_key_values
+                if not goes_on.all():
+                    kept = goes_on.nonzero().squeeze(1)
+                    cache.batch_select_indices(kept)
+                    tokens, seen, going = tokens[kept], seen[kept], [going[row] for row in kept.tolist()]
+                seen = torch.cat([seen, seen.new_ones(len(seen), 1)], dim=1)
+                output = _continue(decoder, tokens.unsqueeze(1), seen, cache)
+            for index in indices:
+                answers[index] = answers[index] or _answer(tokenizer, written[index], stopped=False)
     return [answer for answer in answers if answer is not None]
+
+
+def _answer(tokenizer: Any, tokens: list[int], stopped: bool) -> Answer:
+    return Answer(tokenizer.decode(tokens, skip_special_tokens=True).strip(), len(tokens), stopped)
 
 
 @contextmanager

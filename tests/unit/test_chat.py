@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from ftbench import asking, chat, cli, trained_arm
-from ftbench.asking import Reply, Streamer
+from ftbench.asking import Reply, growing
 from ftbench.errors import Problem, UserError
 from ftbench.questions import QUESTIONS, Question
 from ftbench.rubrics import Open, remark, says
@@ -93,9 +93,7 @@ def test_a_text_that_the_tokenizer_wrote_anew_is_shown_anew_at_its_end() -> None
     assert "".join(shown) == "do n\ndon't go"
 
 
-def test_a_streamer_leaves_out_the_prompt_and_waits_for_a_run_of_bytes_to_end() -> None:
-    import torch
-
+def test_an_answer_that_grows_waits_for_a_run_of_bytes_to_end() -> None:
     class Letters:
         def convert_ids_to_tokens(self, token: int) -> str:
             return f"<0x{token:02X}>" if token > 127 else chr(token)
@@ -103,12 +101,8 @@ def test_a_streamer_leaves_out_the_prompt_and_waits_for_a_run_of_bytes_to_end() 
         def decode(self, tokens: list[int], skip_special_tokens: bool) -> str:
             return "".join(chr(token) for token in tokens)
 
-    grown: list[str] = []
-    streamer = Streamer(Letters(), grown.append)
-    for tokens in ([[80, 81, 82]], [65], [66], [195], [169], [67]):
-        streamer.put(torch.tensor(tokens))
-    streamer.end()
-    assert grown == ["A", "AB", "ABÃ©C"]
+    tokens = [65, 66, 195, 169, 67]
+    assert [growing(Letters(), tokens[:end]) for end in range(1, 6)] == ["A", "AB", None, None, "ABÃ©C"]
 
 
 # ---- A conversation -------------------------------------------------------------------------------------------------------------

@@ -108,42 +108,6 @@ def test_answer_losses_do_not_depend_on_the_batch(architecture: str, tiny_base: 
         np.testing.assert_allclose(inference.answer_loss(model, tokenizer, features, batch_size), losses, rtol=1e-5)
 
 
-@pytest.mark.parametrize("architecture", DECODERS)
-def test_generated_answers_do_not_depend_on_the_batch(architecture: str, tiny_base: Base) -> None:
-    base = tiny_base(architecture)
-    model, tokenizer = sharpened(models.load_decoder(base, None)), bases.load_tokenizer(base)
-    features = text.encode_prompts(tokenizer, TEXTS, 128).features
-    greedy = []
-    for feature in features:  # the reference: the whole sequence again for each token, no cache and no padding
-        ids = list(feature["input_ids"])
-        while len(ids) < len(feature["input_ids"]) + 12:
-            with torch.inference_mode():
-                ids.append(int(model.eval()(torch.tensor([ids])).logits[0, -1].argmax()))
-            if ids[-1] == tokenizer.eos_token_id:
-                break
-        greedy.append(ids[len(feature["input_ids"]) :])
-    texts = [tokenizer.decode(tokens, skip_special_tokens=True).strip() for tokens in greedy]
-    assert len(set(texts)) > 1
-    for batch_size in (1, 4, 6):
-        answers = inference.generate(model, tokenizer, features, batch_size, 12)
-        assert [answer.text for answer in answers] == texts
-        assert [answer.stopped for answer in answers] == [tokens[-1] == tokenizer.eos_token_id for tokens in greedy]
-
-
-def test_an_answer_stops_at_the_end_of_sequence_and_says_so(tiny_base: Base) -> None:
-    base = tiny_base("llama")
-    model, tokenizer = models.load_decoder(base, None), bases.load_tokenizer(base)
-    features = text.encode_prompts(tokenizer, TEXTS[:2], 128).features
-    always = torch.zeros(model.config.vocab_size)
-    always[tokenizer.eos_token_id] = 100
-    handle = model.lm_head.register_forward_hook(lambda module, inputs, output: output + always)
-    assert inference.generate(model, tokenizer, features, 2, 5) == [inference.Answer("", 0, True)] * 2
-    handle.remove()
-    always = -always
-    model.lm_head.register_forward_hook(lambda module, inputs, output: output + always)
-    assert [(answer.num_tokens, answer.stopped) for answer in inference.generate(model, tokenizer, features, 2, 5)] == [(5, False)] * 2
-
-
 def test_a_model_that_writes_freely_is_right_where_its_word_is_the_gold_label_and_invalid_where_it_is_no_label(tiny_base: Base) -> None:
     base = tiny_base("phi")
     model, tokenizer = models.load_decoder(base, None), bases.load_tokenizer(base)

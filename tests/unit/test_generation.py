@@ -1,0 +1,141 @@
+"""Greedy answers: the same in any batch, ended where the model ends them, and out of the way of those that go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from ftbench import adapters, bases, inference, models, text
+from ftbench.schema import PromptAdapter
+
+DECODERS = ("phi", "llama", "bloom", "falcon")
+TEXTS = [
+    "A man is sleeping.",
+    "Two dogs are running. No dog is sleeping. There are 12 children and 40 apples in the house.",
+    "No",
+    "A woman is riding a bike in the park. The woman is outdoors. Relation:",
+    "What is the capital of France? Paris, maybe.",
+    "A boy is not eating. Relation:",
+]
+END = 2
+
+Base = Callable[[str], Path]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def sharpened(model: Any) -> Any:
+    """Larger weights, so that what a tiny random model writes depends on what it reads."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim == 2 and parameter.is_floating_point():
+                parameter.mul_(2)
+    return model
+
+
+def without_cache(model: Any, prompt: list[int], most: int, end: int) -> list[int]:
+    """The reference: the whole sequence again for each token, no cache and no padding."""
+    ids = list(prompt)
+    while len(ids) < len(prompt) + most and (len(ids) == len(prompt) or ids[-1] != end):
+        with torch.inference_mode():
+            ids.append(int(model.eval()(torch.tensor([ids])).logits[0, -1].argmax()))
+    return ids[len(prompt) :]
+
+
+class Countdown(torch.nn.Module):
+    """After a token comes the one below it, down to the end of sequence; `rows` is how many each pass was over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.rows: list[int] = []
+
+    def forward(self, input_ids: Any, past_key_values: Any, **_: Any) -> Any:
+        self.rows.append(len(input_ids))
+        if past_key_values is not None:
+            assert past_key_values.rows == len(input_ids), "a cache of other rows"
+        cache = SimpleNamespace(rows=len(input_ids))
+        cache.batch_select_indices = lambda kept: setattr(cache, "rows", len(kept))
+        return SimpleNamespace(logits=torch.nn.functional.one_hot((input_ids - 1).clamp(min=0), 20).float(), past_key_values=cache)
+
+
+class Numbers:
+    """A tokenizer whose tokens are written as their numbers."""
+
+    padding_side, pad_token_id, eos_token_id = "left", 0, END
+
+    def decode(self, tokens: list[int], skip_special_tokens: bool) -> str:
+        return " ".join(map(str, tokens))
+
+
+PROMPTS = [[END + 3], [END + 5], [9, END + 1], [9, 9, END + 3]]
+
+
+def test_an_answer_that_ends_leaves_its_batch_and_the_longest_is_cut_off() -> None:
+    model = Countdown()
+    answers = inference.generate(model, Numbers(), [{"input_ids": prompt} for prompt in PROMPTS], 4, 4)
+    assert answers == [
+        inference.Answer("4 3", 2, True),
+        inference.Answer("6 5 4 3", 4, False),
+        inference.Answer("", 0, True),
+        inference.Answer("4 3", 2, True),
+    ]
+    assert model.rows == [4, 3, 3, 1]
+
+
+def test_who_watches_is_told_every_token_and_whose_it_is_but_not_the_end() -> None:
+    told: list[tuple[int, list[int]]] = []
+    features = [{"input_ids": prompt} for prompt in PROMPTS[:3]]
+    inference.generate(Countdown(), Numbers(), features, 1, 4, lambda index, tokens: told.append((index, list(tokens))))
+    assert told == [(0, [4]), (0, [4, 3]), (1, [6]), (1, [6, 5]), (1, [6, 5, 4]), (1, [6, 5, 4, 3])]
+
+
+@pytest.mark.parametrize("architecture", DECODERS)
+def test_generated_answers_do_not_depend_on_the_batch(architecture: str, tiny_base: Base) -> None:
+    base = tiny_base(architecture)
+    model, tokenizer = sharpened(models.load_decoder(base, None)), bases.load_tokenizer(base)
+    features = text.encode_prompts(tokenizer, TEXTS, 128).features
+    greedy = [without_cache(model, feature["input_ids"], 12, tokenizer.eos_token_id) for feature in features]
+    texts = [tokenizer.decode(tokens, skip_special_tokens=True).strip() for tokens in greedy]
+    assert len(set(texts)) > 1
+    for batch_size in (1, 4, 6):
+        answers = inference.generate(model, tokenizer, features, batch_size, 12)
+        assert [answer.text for answer in answers] == texts
+        assert [answer.stopped for answer in answers] == [tokens[-1] == tokenizer.eos_token_id for tokens in greedy]
+
+
+def test_an_answer_stops_at_the_end_of_sequence_and_says_so(tiny_base: Base) -> None:
+    base = tiny_base("llama")
+    model, tokenizer = models.load_decoder(base, None), bases.load_tokenizer(base)
+    features = text.encode_prompts(tokenizer, TEXTS[:2], 128).features
+    always = torch.zeros(model.config.vocab_size)
+    always[tokenizer.eos_token_id] = 100
+    handle = model.lm_head.register_forward_hook(lambda module, inputs, output: output + always)
+    assert inference.generate(model, tokenizer, features, 2, 5) == [inference.Answer("", 0, True)] * 2
+    handle.remove()
+    always = -always
+    model.lm_head.register_forward_hook(lambda module, inputs, output: output + always)
+    assert [(answer.num_tokens, answer.stopped) for answer in inference.generate(model, tokenizer, features, 2, 5)] == [(5, False)] * 2
+
+
+@pytest.mark.parametrize("architecture", DECODERS)
+def test_a_model_with_virtual_tokens_writes_what_it_would_without_a_cache(architecture: str, tiny_base: Base) -> None:
+    base = tiny_base(architecture)
+    settings = PromptAdapter(num_virtual_tokens=5, encoder_reparameterization_type="MLP", encoder_hidden_size=16)
+    model = adapters.prompt_encoder(sharpened(models.load_decoder(base, None)), settings, seed=1, task="CAUSAL_LM")
+    tokenizer = bases.load_tokenizer(base)
+    features = text.encode_prompts(tokenizer, TEXTS, 100).features
+    written = [without_cache(model, feature["input_ids"], 8, tokenizer.eos_token_id) for feature in features]
+    texts = [tokenizer.decode(tokens, skip_special_tokens=True).strip() for tokens in written]
+    assert len(set(texts)) > 1
+    for batch_size in (1, 6):
+        answers = inference.generate(model, tokenizer, features, batch_size, 8)
+        assert [answer.text for answer in answers] == texts
