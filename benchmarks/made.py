@@ -173,6 +173,19 @@ def num_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def trainer_settings(folder: str, batch_size: int, learning_rate: float) -> dict[str, Any]:
+    """Arguments of one epoch of a Trainer that is left at its defaults, but writes nothing that would be timed."""
+    return {
+        "output_dir": folder,
+        "num_train_epochs": 1,
+        "per_device_train_batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "save_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+    }
+
+
 def as_torch_starts() -> None:
     """Undo what our training sets for the whole process, before an alternative runs that does not ask for it."""
     import torch

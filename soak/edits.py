@@ -24,18 +24,6 @@ import small
 import table
 
 KEY = "edits"
-SOURCES = (
-    "src",
-    "stages",
-    "params.yaml",
-    "dvc.yaml",
-    ".dvc/config",
-    ".dvc/plots",
-    ".dvc/.gitignore",
-    ".dvcignore",
-    ".gitignore",
-    "README.md",
-)
 OUTPUTS = ("data/*/*.parquet", "models/*/*/*.safetensors", "reports/*/predictions/*.parquet", "reports/*/scores/*.json", "reports/*/*.json")
 EFFECT = ("src/ftbench/scores.py", r"^NUM_BINS = (\d+)")  # a constant that scores depend on
 
@@ -128,7 +116,7 @@ BACK = "back"  # to the sources of an earlier round
 
 def sources(folder: Path, target: Path) -> Path:
     """A copy of a project's sources, without anything that a run has made."""
-    for name in SOURCES:
+    for name in ("params.yaml", *small.shrunken.COPIED):
         source, copied = folder / name, target / name
         copied.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
@@ -150,7 +138,6 @@ def from_scratch(folder: Path, target: Path) -> dict[str, str]:
     (target / "reports/alpaca/sweeps").mkdir(parents=True)
     for path in folder.glob("reports/*/sweeps"):
         shutil.copytree(path, target / path.relative_to(folder), dirs_exist_ok=True)
-    shutil.copy(folder / "reports/coverage.json", target / "reports/coverage.json")
     small.shrunken.run(target, "git", "init", "--quiet")
     small.repro(target)
     return small.results(target)

@@ -11,7 +11,6 @@ import types
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from ftbench.errors import UserError
 
@@ -112,8 +111,3 @@ def counts(verdicts: Iterable[Verdict]) -> dict[str, dict[str, int]]:
 def faults(verdicts: Iterable[Verdict]) -> list[Verdict]:
     """The verdicts that are faults of ours."""
     return [verdict for verdict in verdicts if verdict.outcome in FAULTS]
-
-
-def outcome_of(value: Any) -> str:
-    """The outcome of rows that were read: all taken, or some named as malformed."""
-    return NAMED if value else ACCEPTED

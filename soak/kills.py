@@ -22,8 +22,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+import hardships
 import psutil
 import small
 import table
@@ -154,120 +154,14 @@ def rounds(
         until_done(folder, rng, min(kills, counts.kills + per_round), counts)
         counts.rounds += 1
         if not counts.faults:
-            check(folder, expected, counts)
+            number, faults = small.check(folder, expected)
+            counts.outputs_compared += number
+            counts.faults += faults
         for path in (folder / "reports").glob("*/costs/*-train.json"):
             counts.resumed += json.loads(path.read_text(encoding="utf-8"))["resumed"]
         if not counts.faults:
             shutil.rmtree(folder)
     return counts
-
-
-def check(folder: Path, expected: dict[str, str], counts: Counts) -> None:
-    """Compare the results of a project that was brought to its end, and look for what must not be left."""
-    found = small.results(folder)
-    counts.outputs_compared += len(found)
-    counts.faults += [f"{folder.name}: {path} differs" for path in small.differing(found, expected)]
-    counts.faults += [f"{folder.name}: {path} was left" for path in small.left_behind(folder)]
-    if "nothing to do" not in small.repro(folder):
-        counts.faults.append(f"{folder.name}: another run finds something to do")
-    small.shrunken.run(folder, "dvc", "status")  # no lock keeps DVC out
-
-
-# ---- What a machine does besides dying ----------------------------------------------------------------------------------------------
-
-
-def hardships(place: Path, studies: Sequence[str], expected: dict[str, str]) -> dict[str, Any]:
-    """One project on which a disk fills, an output cannot be written and memory runs out, each followed by a run on a machine that is well.
-
-    {hardship: "mended", or what went wrong}
-    """
-    found = {}
-    folder = small.make(place / "hardships", studies)
-    for name, (arrange, clear, options, words) in HARDSHIPS.items():
-        arrange(folder)
-        try:
-            told = _run(folder, options, words)
-        finally:
-            clear(folder)
-        found[name] = told
-    counts = Counts()
-    small.repro(folder)
-    check(folder, expected, counts)
-    found["after_all"] = "; ".join(counts.faults) or "mended"
-    return found
-
-
-def _run(folder: Path, options: Sequence[str], words: Sequence[str]) -> str:
-    process = small.start(folder, "--jobs", "2", *options)
-    told, _ = process.communicate(timeout=300)
-    if process.returncode != 1:
-        return f"exit code {process.returncode}: {told[-2000:]}"
-    missing = [word for word in words if word not in told]
-    return f"does not say {missing}: {told[-2000:]}" if missing else "mended"
-
-
-WELL = 'FAILURES = Path(".ftbench/failures")\n'
-FULL = f"""{WELL}
-import resource
-
-resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))  # a file that grows beyond is refused, as on a disk that is full
-"""
-
-
-def _fill(folder: Path) -> None:
-    _replace(folder / "src/ftbench/stage.py", WELL, FULL)
-
-
-def _empty(folder: Path) -> None:
-    _replace(folder / "src/ftbench/stage.py", FULL, WELL)
-
-
-BLOCKED = "reports/snli/scores"
-
-
-def _block(folder: Path) -> None:
-    target = folder / BLOCKED
-    if target.is_dir():
-        shutil.rmtree(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text("a file where a folder has to be", encoding="utf-8")
-
-
-def _unblock(folder: Path) -> None:
-    (folder / BLOCKED).unlink()
-
-
-TRAINED = "    return Run(curve(trainer.state.log_history), cost)\n"
-EXHAUSTED = f"""    if job.study == "snli":
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-{TRAINED}"""
-
-
-def _exhaust(folder: Path) -> None:
-    _replace(folder / "src/ftbench/training.py", TRAINED, EXHAUSTED)
-
-
-def _relieve(folder: Path) -> None:
-    _replace(folder / "src/ftbench/training.py", EXHAUSTED, TRAINED)
-
-
-def _replace(path: Path, old: str, new: str) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert text.count(old) == 1
-    path.write_text(text.replace(old, new), encoding="utf-8")
-
-
-# what makes it hard, what ends that, the options of the run, and what has to be said
-HARDSHIPS: dict[str, tuple[Any, Any, Sequence[str], Sequence[str]]] = {
-    "full_disk": (_fill, _empty, [], ["File too large"]),
-    "out_of_memory": (
-        _exhaust,
-        _relieve,
-        [],
-        ["qkv-nf4, seed 0: out of memory", "predicted:", "change:"],
-    ),
-    "output_that_cannot_be_written": (_block, _unblock, [], [BLOCKED]),
-}
 
 
 def main() -> None:
@@ -289,7 +183,7 @@ def main() -> None:
         found = rounds(
             place, arguments.studies, expected, arguments.kills, random.Random(arguments.seed), arguments.per_round, arguments.seconds
         )
-        suffered = {} if arguments.no_hardships else hardships(place, arguments.studies, expected)
+        suffered = {} if arguments.no_hardships else hardships.suffer(place, arguments.studies, expected)
         found.faults += [f"{what}: {said}" for what, said in suffered.items() if said != "mended"]
     content = {
         "kills": found.kills, "runs": found.runs, "projects": found.rounds, "resumed_trainings": found.resumed, "seed": arguments.seed,

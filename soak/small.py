@@ -140,3 +140,14 @@ def left_behind(folder: Path) -> list[str]:
 def differing(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[str]:
     """The outputs that two runs do not have alike."""
     return sorted(path for path in {*ours, *theirs} if ours.get(path) != theirs.get(path))
+
+
+def check(folder: Path, expected: Mapping[str, str]) -> tuple[int, list[str]]:
+    """How many results a project that was brought to its end has, and what is wrong: results that differ, and what must not be left."""
+    found = results(folder)
+    faults = [f"{folder.name}: {path} differs" for path in differing(found, expected)]
+    faults += [f"{folder.name}: {path} was left" for path in left_behind(folder)]
+    if "nothing to do" not in repro(folder):
+        faults.append(f"{folder.name}: another run finds something to do")
+    shrunken.run(folder, "dvc", "status")  # no lock keeps DVC out
+    return len(found), faults

@@ -77,8 +77,6 @@ class Setting:
         before = self.losses(collate)
         return lambda: {"before": before, **work()}
 
-        return work
-
     def losses(self, collate: Callable[[Sequence[Any]], Any]) -> np.ndarray:
         """The untrained model's loss on each of the first examples, as a collator pads them."""
         rows = self.rows[:BATCH]
@@ -92,17 +90,8 @@ class Setting:
         """The script that most people copy: Trainer with its defaults, and the examples padded by the tokenizer or by its collator."""
         model = copy.deepcopy(self.model)
         whole = padding == "max_length"
-        arguments = transformers.TrainingArguments(
-            output_dir=self.scratch.name,
-            num_train_epochs=1,
-            per_device_train_batch_size=BATCH,
-            learning_rate=LEARNING_RATE,
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            use_cpu=True,
-            logging_steps=self.num_steps,
-        )
+        settings = made.trainer_settings(self.scratch.name, BATCH, LEARNING_RATE)
+        arguments = transformers.TrainingArguments(**settings, use_cpu=True, logging_steps=self.num_steps)
         sides = self.pairs["premise"], self.pairs["hypothesis"]
         tokens = self.tokenizer(*sides, truncation=True, max_length=LIMIT, padding="max_length" if whole else False)
         rows = [

@@ -79,16 +79,7 @@ def row(options: made.Options) -> timing.Row:
         padder = copy.copy(tokenizer)
         padder.padding_side = "right"
         examples = Dataset.from_list([{name: list(feature[name]) for name in ("input_ids", "labels")} for feature in features])
-        arguments = SFTConfig(
-            output_dir=scratch.name,
-            num_train_epochs=1,
-            per_device_train_batch_size=BATCH,
-            learning_rate=LEARNING_RATE,
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            use_cpu=not torch.cuda.is_available(),
-        )
+        arguments = SFTConfig(**made.trainer_settings(scratch.name, BATCH, LEARNING_RATE), use_cpu=not torch.cuda.is_available())
         trainer = SFTTrainer(model=own, args=arguments, train_dataset=examples, processing_class=padder)
         trainer.remove_callback(transformers.PrinterCallback)
         trainer.add_callback(Snapshots(own, kept, num_steps // 2))

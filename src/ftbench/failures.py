@@ -8,16 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ftbench import files, grid, params
+from ftbench import files, grid, params, resources
+from ftbench import stage as stage_script
 from ftbench.errors import UserError
 from ftbench.tables import gigabytes, inert
 
-FAILURES = Path(".ftbench/failures")
 ACCOUNTING = Path("reports/accounting.json")
 SHOWN_LINES = 60  # of what it printed
 KILLED = 128 + 9  # by a signal that no process sees coming
 OUT_OF_MEMORY = re.compile(r"OutOfMemoryError|MemoryError|out of memory|(?:can't|cannot) allocate memory", re.IGNORECASE)
-OF_AN_ARM = re.compile(r"(train|evaluate)_(\w+)@(.+)-(\d+)")
 HELP = (
     "per_device_train_batch_size (half of it, with twice the gradient_accumulation_steps, gives the same updates)",
     "gradient_checkpointing: true",
@@ -44,20 +43,20 @@ def told(stage: str, code: int, log: Path) -> str:
     else:
         record["said"] = inert(lines[-1].strip()) if lines else "it printed nothing"
     try:
-        files.write_json(FAILURES / f"{stage}.json", record)
+        files.write_json(stage_script.FAILURES / f"{stage}.json", record)
     except OSError as error:  # a full disk must not hide the first fault
-        text += f"\nno record could be written to {FAILURES}: {error}"
+        text += f"\nno record could be written to {stage_script.FAILURES}: {error}"
     return text
 
 
 def forget(stage: str) -> None:
     """Remove the record of a stage that has succeeded."""
-    (FAILURES / f"{stage}.json").unlink(missing_ok=True)
+    (stage_script.FAILURES / f"{stage}.json").unlink(missing_ok=True)
 
 
 def predicted(stage: str) -> dict[str, int] | None:
     """The bytes that `account` predicts for the arm of a stage at the selected scale; None for what is no arm, or not accounted."""
-    found = OF_AN_ARM.fullmatch(stage)
+    found = resources.OF_AN_ARM.fullmatch(stage)
     try:
         arm = files.read_json(ACCOUNTING)["scales"][grid.scale(params.read())][found[2]][found[3]] if found else None
         return None if arm is None else {name: int(arm["step_bytes"][name]) for name in ("peak", "peak_with_recomputation")}
@@ -66,7 +65,7 @@ def predicted(stage: str) -> dict[str, int] | None:
 
 
 def _advice(stage: str, record: Mapping[str, Any]) -> str:
-    arm = OF_AN_ARM.fullmatch(stage)
+    arm = resources.OF_AN_ARM.fullmatch(stage)
     name = f"{arm[2]}.{arm[3]}, seed {arm[4]}" if arm else stage
     sizes = record["predicted"]
     if sizes is None:

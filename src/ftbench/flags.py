@@ -65,9 +65,7 @@ def of_training(losses: Sequence[float], moved: float | None, of_pairs: bool, se
         if last > first * (1 + RISE) and last - first > SMALL:
             found.append(_flag(seed, ROSE, f"its training loss rose from {first:.3g} to {last:.3g}"))
         elif last > first * (1 - LEAST_FALL) and first > SMALL:
-            found.append(
-                _flag(seed, FLAT, f"its training loss fell by less than {LEAST_FALL:.0%}: {first:.4g} at first, {last:.4g} at the end")
-            )
+            found.append(_flag(seed, FLAT, f"its training loss fell by less than {LEAST_FALL * 100:.0f} %: from {first:.4g} to {last:.4g}"))
     return found
 
 

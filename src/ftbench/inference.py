@@ -71,7 +71,10 @@ def score_labels(model: Any, tokenizer: Any, features: Sequence[Feature], answer
 def _score_with_cache(
     model: Any, tokenizer: Any, features: Sequence[Feature], answers: Sequence[Sequence[int]], batch_size: int, num_shared: int
 ) -> np.ndarray:
-    """`score_labels` of answers given in tokens, after prompts whose first `num_shared` tokens are the same."""
+    """`score_labels` of answers given in tokens, after prompts whose first `num_shared` tokens are the same.
+
+    Not for models with virtual tokens, nor with a window of attention shorter than a prompt, whose cache cannot be cut back.
+    """
     _needs_left_padding(tokenizer)
     device = next(model.parameters()).device
     shared = None

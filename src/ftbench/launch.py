@@ -22,7 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ftbench import schema
+from ftbench import files, schema
 from ftbench.errors import Problem, UserError
 
 FOLDER = "FTBENCH_RANKS"  # the variable that tells a rank that it is one, and where to write how it failed
@@ -69,7 +69,8 @@ def as_rank(main: Callable[[], None]) -> None:
     except BaseException as error:
         mistakes = [asdict(problem) for problem in error.problems] if isinstance(error, UserError) else None
         report = {"at": time.time_ns(), "mistakes": mistakes, "said": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()}
-        (Path(os.environ[FOLDER]) / f"{rank()}.json").write_text(json.dumps(report), encoding="utf-8")
+        with files.written_atomically(Path(os.environ[FOLDER]) / f"{rank()}.json") as report_file:  # it may be stopped while it writes
+            report_file.write_text(json.dumps(report), encoding="utf-8")
         os._exit(2 if mistakes else 1)  # at once: an orderly end waits for ranks that wait for this one
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

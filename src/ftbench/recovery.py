@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shutil
 import time
 from collections.abc import Iterable
 from functools import partial
@@ -19,8 +18,8 @@ from typing import Any
 import psutil
 
 from ftbench import dvc_files, files
+from ftbench import stage as stage_script
 
-SCRATCH = Path(".ftbench/scratch")  # where `training` keeps its checkpoints
 SETTLING = 0.5  # seconds
 FORGOTTEN = 7 * 86400.0  # seconds
 OURS = r"\.{name}\.[a-z0-9_]{{8}}"  # as tempfile names what `files` writes
@@ -89,7 +88,7 @@ def clear(repo: Any) -> list[str]:
     if mend_paths_in_use(Path(repo.tmp_dir), repo.config["core"].get("hardlink_lock", False)):  # another DVC may be writing
         return []
     gone = ownerless(repo, outs)
-    remove([*unfinished([*outs, root / dvc_files.LOCK_FILE]), *forgotten(SCRATCH), *gone])
+    stage_script.remove([*unfinished([*outs, root / dvc_files.LOCK_FILE]), *forgotten(stage_script.SCRATCH), *gone])
     return [str(path.relative_to(root)) for path in gone]
 
 
@@ -174,7 +173,7 @@ def reproduce(stage: Any, allow_missing: bool) -> tuple[bool, bool]:
     broken = broken_objects(stage) if done else []
     if broken:
         print("not what their names in the cache say, and removed, so that the stage runs anew:", *broken, flush=True)
-        remove(broken)
+        stage_script.remove(broken)
         stage.reproduce(force=True, allow_missing=allow_missing)
     return done, bool(broken)
 
@@ -189,12 +188,3 @@ def _differs(path: Path, md5: str) -> bool:
 def _md5(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
-
-
-def remove(paths: Iterable[Path]) -> None:
-    """Delete files and folders."""
-    for path in paths:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)

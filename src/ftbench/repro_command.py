@@ -12,9 +12,9 @@ from typing import Any
 
 from ftbench import checks, files, grid, params, resources, workers
 from ftbench.errors import Problem, UserError
+from ftbench.failures import ACCOUNTING
 
 ENGINES = ("local", "ray")
-ACCOUNTING = Path("reports/accounting.json")
 Tell = Callable[[str], None]
 Show = Callable[[Sequence[str]], None] | None
 

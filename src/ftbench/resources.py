@@ -10,6 +10,7 @@ from typing import Any
 
 from ftbench import grid
 
+OF_AN_ARM = re.compile(r"(train|evaluate)_(\w+)@(.+)-(\d+)")  # a stage's kind, study, arm and seed
 ON_A_GPU = ("checkpoint", "train", "evaluate", "baseline")  # groups of stages that use one where there is one
 PROCESS_BYTES = 2**30  # allowance for Python, torch, transformers and PEFT before any weight
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # one each unless the user says otherwise: ftbench/__init__.py
@@ -31,8 +32,8 @@ def of(stage: str, arms: Mapping[str, Any], gpu: bool, processes: int = 1) -> Re
     """
     on_gpu = gpu and uses_gpu(stage)
     cpus, num_gpus = max(threads(), processes), processes if on_gpu else 0
-    found = re.fullmatch(r"(?:train|evaluate)_(\w+)@([\w-]+)-\d+", stage)
-    record = arms.get(found[1], {}).get(found[2]) if found else None
+    found = OF_AN_ARM.fullmatch(stage)
+    record = arms.get(found[2], {}).get(found[3]) if found else None
     if record is None:
         return Resources(cpus, num_gpus, None)
     step = 0 if on_gpu else record["step_bytes"]["peak"]
@@ -41,8 +42,8 @@ def of(stage: str, arms: Mapping[str, Any], gpu: bool, processes: int = 1) -> Re
 
 def processes(raw: Any, stage: str) -> int:
     """How many processes train the arm of a stage together, as params.yaml says; 1 for a stage that trains none."""
-    found = re.fullmatch(r"train_(\w+)@([\w-]+)-\d+", stage)
-    return grid.arm(raw, found[1], found[2]).num_processes if found else 1
+    found = OF_AN_ARM.fullmatch(stage)
+    return grid.arm(raw, found[2], found[3]).num_processes if found and found[1] == "train" else 1
 
 
 def uses_gpu(stage: str) -> bool:

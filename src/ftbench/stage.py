@@ -16,6 +16,7 @@ from pathlib import Path
 from ftbench.errors import UserError
 
 FAILURES = Path(".ftbench/failures")
+SCRATCH = Path(".ftbench/scratch")  # checkpoints of a training, until it has ended well
 
 
 def parser(documentation: str | None) -> argparse.ArgumentParser:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import gc
 import json
+import math
 import shutil
 import sys
 import time
@@ -21,10 +22,9 @@ import numpy as np
 import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from ftbench import arms, bases, files, inference, kernels, launch, models, movement, ranks, tracking
+from ftbench import arms, bases, files, inference, kernels, launch, models, movement, ranks, stage, tracking
 from ftbench.errors import Problem, UserError
 
-SCRATCH = Path(".ftbench/scratch")
 DIVERGED = 100.0  # nats: a uniform guess costs 13 over the largest vocabulary
 CHECKPOINT_SECONDS = 600.0  # a resumed run gives the same bytes as one that never stopped, so when it was saved is no parameter
 
@@ -46,7 +46,7 @@ def train(
 
     Raises UserError if the loss diverges: not a number, infinite, or above 100 nats.
     """
-    scratch = SCRATCH / _fingerprint(job)
+    scratch = stage.SCRATCH / _fingerprint(job)
     checkpoint = _last_checkpoint(scratch)
     torch.use_deterministic_algorithms(job.settings.training.full_determinism, warn_only=True)
     # nothing reads memory before it is written, and filling it takes long
@@ -71,7 +71,7 @@ def train(
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except BaseException:
-        if _last_checkpoint(scratch) is None:
+        if not launch.rank() and _last_checkpoint(scratch) is None:
             shutil.rmtree(scratch, ignore_errors=True)
         raise
     seconds = time.perf_counter() - started
@@ -80,6 +80,11 @@ def train(
         num_examples, num_tokens = ranks.totals([num_examples, num_tokens], trainer.args.device)  # now none writes to scratch any more
     if trainer.is_fsdp_enabled:
         ranks.gather_weights(model)
+    distance = movement.moved(before, movement.trained(model))
+    if distance is not None and not math.isfinite(distance):  # its last update, which no loss shows any more
+        where = f"{trainer.where}: step {trainer.state.global_step}, the last"
+        mend = "lower learning_rate or max_grad_norm"
+        raise UserError(Problem(where, "weights that are no finite numbers", allowed="finite weights", mend=mend))
     if trainer.is_world_process_zero():
         shutil.rmtree(scratch, ignore_errors=True)
     cost = {
@@ -95,7 +100,7 @@ def train(
         "num_tokens": num_tokens,
         "resumed": checkpoint is not None,
         **held,
-        "moved": movement.moved(before, movement.trained(model)),
+        "moved": distance,
     }
     return Run(curve(trainer.state.log_history), cost)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import fabricated
 import pytest
 
-from ftbench import cli, failures, files
+from ftbench import cli, failures, files, stage
 
 
 @pytest.fixture
@@ -30,11 +30,11 @@ def test_out_of_memory_names_the_arm_what_was_predicted_and_what_to_change(root:
     assert "32.1 MB with gradient_checkpointing" in said
     for setting in ("per_device_train_batch_size", "gradient_accumulation_steps", "gradient_checkpointing", "max_length", "--jobs 1"):
         assert setting in said.partition("change:")[2]
-    record = files.read_json(failures.FAILURES / "train_snli@qkv-nf4-2.json")
+    record = files.read_json(stage.FAILURES / "train_snli@qkv-nf4-2.json")
     assert record["out_of_memory"] is True
     assert record["predicted"] == {"peak": 57_137_340, "peak_with_recomputation": 32_094_348}
     failures.forget("train_snli@qkv-nf4-2")
-    assert not list(failures.FAILURES.iterdir())
+    assert not list(stage.FAILURES.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_another_failure_is_told_without_a_word_of_memory(root: Path) -> None:
     (root / "log").write_text("train_lora: to mend:\nlearning_rate\n")
     said = failures.told("train_snli@qkv-nf4-0", 2, Path("log"))
     assert "memory" not in said
-    assert files.read_json(failures.FAILURES / "train_snli@qkv-nf4-0.json")["said"] == "learning_rate"
+    assert files.read_json(stage.FAILURES / "train_snli@qkv-nf4-0.json")["said"] == "learning_rate"
 
 
 def test_a_stage_that_left_no_log_is_told_of_all_the_same(root: Path) -> None:

@@ -142,6 +142,18 @@ def test_a_loss_that_diverges_stops_the_arm_long_before_it_is_infinite(tiny_base
     assert "lower learning_rate" in problem.mend
 
 
+def test_a_last_update_that_leaves_no_finite_weights_stops_the_arm(tiny_base: Base) -> None:
+    base = tiny_base("roberta")
+    tokenizer = bases.load_tokenizer(base)
+    model = models.load_encoder(base, seed=0)
+    model.classifier.out_proj.bias.register_hook(lambda gradient: gradient * float("inf"))  # after the loss, before the update
+    with pytest.raises(UserError) as stopped:
+        training.train(job(base, max_steps=1), model, tokenizer, pair_rows(tokenizer), nothing)
+    [problem] = stopped.value.problems
+    assert problem.where == "study.arm, seed 0: step 1, the last"
+    assert problem.found == "weights that are no finite numbers"
+
+
 def test_how_far_the_trained_weights_moved_is_recorded(tiny_base: Base) -> None:
     base = tiny_base("roberta")
     tokenizer = bases.load_tokenizer(base)

@@ -1,0 +1,102 @@
+"""What a machine does besides dying: a disk fills, an output cannot be written, memory runs out."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import small
+
+
+def suffer(place: Path, studies: Sequence[str], expected: dict[str, str]) -> dict[str, Any]:
+    """One project on which a disk fills, an output cannot be written and memory runs out, each followed by a run on a machine that is well.
+
+    {hardship: "mended", or what went wrong}
+    """
+    found = {}
+    folder = small.make(place / "hardships", studies)
+    for name, (arrange, clear, options, words) in HARDSHIPS.items():
+        arrange(folder)
+        try:
+            told = _run(folder, options, words)
+        finally:
+            clear(folder)
+        found[name] = told
+    small.repro(folder)
+    found["after_all"] = "; ".join(small.check(folder, expected)[1]) or "mended"
+    return found
+
+
+def _run(folder: Path, options: Sequence[str], words: Sequence[str]) -> str:
+    process = small.start(folder, "--jobs", "2", *options)
+    told, _ = process.communicate(timeout=300)
+    if process.returncode != 1:
+        return f"exit code {process.returncode}: {told[-2000:]}"
+    missing = [word for word in words if word not in told]
+    return f"does not say {missing}: {told[-2000:]}" if missing else "mended"
+
+
+WELL = 'FAILURES = Path(".ftbench/failures")\n'
+FULL = f"""{WELL}
+import resource
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))  # a file that grows beyond is refused, as on a disk that is full
+"""
+
+
+def _fill(folder: Path) -> None:
+    _replace(folder / "src/ftbench/stage.py", WELL, FULL)
+
+
+def _empty(folder: Path) -> None:
+    _replace(folder / "src/ftbench/stage.py", FULL, WELL)
+
+
+BLOCKED = "reports/snli/scores"
+
+
+def _block(folder: Path) -> None:
+    target = folder / BLOCKED
+    if target.is_dir():
+        shutil.rmtree(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text("a file where a folder has to be", encoding="utf-8")
+
+
+def _unblock(folder: Path) -> None:
+    (folder / BLOCKED).unlink()
+
+
+TRAINED = "    return Run(curve(trainer.state.log_history), cost)\n"
+EXHAUSTED = f"""    if job.study == "snli":
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+{TRAINED}"""
+
+
+def _exhaust(folder: Path) -> None:
+    _replace(folder / "src/ftbench/training.py", TRAINED, EXHAUSTED)
+
+
+def _relieve(folder: Path) -> None:
+    _replace(folder / "src/ftbench/training.py", EXHAUSTED, TRAINED)
+
+
+def _replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+# what makes it hard, what ends that, the options of the run, and what has to be said
+HARDSHIPS: dict[str, tuple[Any, Any, Sequence[str], Sequence[str]]] = {
+    "full_disk": (_fill, _empty, [], ["File too large"]),
+    "out_of_memory": (
+        _exhaust,
+        _relieve,
+        [],
+        ["qkv-nf4, seed 0: out of memory", "predicted:", "change:"],
+    ),
+    "output_that_cannot_be_written": (_block, _unblock, [], [BLOCKED]),
+}
