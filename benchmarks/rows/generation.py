@@ -12,7 +12,7 @@ from ftbench import grid, inference, models, text
 from ftbench.questions import QUESTIONS
 
 ARMS = ("open_llama_3b-study", "bloom_3b-study", "falcon_rw_1b-study")
-INSTRUCTIONS, QUICK_INSTRUCTIONS = 49, 17  # beside the fifteen: a whole batch, and half of one
+INSTRUCTIONS, QUICK_INSTRUCTIONS = 113, 17  # beside the fifteen: two whole batches, and half of one
 STEPS, QUICK_STEPS = 300, 80  # of a model that is made here: enough that most of its answers end, at different lengths
 
 
