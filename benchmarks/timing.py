@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Work = Callable[[], Any]
-Difference = Callable[[Any, Any], str]
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Row:
     bar: float | None
     ours: Callable[[], Work]
     alternative: Callable[[], Work]
-    difference: Difference
+    difference: Callable[[Any, Any], str]
     sizes: Mapping[str, Any]
     figures: Callable[[Any, Any], Mapping[str, float]] = lambda ours, other: {}
     at_most: Mapping[str, float] = field(default_factory=dict)

@@ -227,9 +227,7 @@ def _from_config(auto_class: Any, settings: Any, **options: str) -> Any:
     if type(settings) not in auto_class._model_mapping:
         allowed = f"one that transformers has a class for in {auto_class.__name__}"
         raise UserError(Problem("architecture", settings.model_type, allowed, "take another base model for this method"))
-    from ftbench import kernels
-
-    return kernels.fuse_gelu(auto_class.from_config(settings, **options))
+    return auto_class.from_config(settings, **options)
 
 
 def _counts(own: list[Any], model: Any) -> Counts:

@@ -137,8 +137,6 @@ def build(
     import torch
     import transformers
 
-    from ftbench import kernels
-
     settings = config(architecture, dimensions, vocab_size, **token_ids)
     model_class = getattr(transformers, FAMILIES[architecture].model_class)
     with torch.random.fork_rng(devices=[]), torch.device(device):
@@ -146,7 +144,7 @@ def build(
         model = model_class(settings)
         if device != "meta":
             _start(architecture, model)
-        return kernels.fuse_gelu(model)
+        return model
 
 
 def _start(architecture: str, model: Any) -> None:

@@ -17,7 +17,7 @@ import torch
 import transformers
 from torch import nn
 
-from ftbench import bases, files, kernels, schema
+from ftbench import bases, files, schema
 from ftbench.errors import Problem, UserError
 from ftbench.text import LABELS
 
@@ -189,7 +189,6 @@ def _load(auto_class: Any, base_dir: Path, quantization: schema.Quantization | N
     if attention == "eager" and getattr(model.config, "alibi", False):
         mend = "use sdpa: transformers 5.23 adds Falcon's position bias twice in its eager attention"
         raise UserError(Problem("attn_implementation", f"eager, for {model.config.model_type} with ALiBi", allowed="sdpa", mend=mend))
-    kernels.fuse_gelu(model)
     model.config.use_cache = False  # training needs no cache of keys and values; generation asks for its own
     head = model.get_output_embeddings()
     if head is not None:

@@ -11,15 +11,13 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.nn import functional
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from ftbench import batches, kernels, seeds
+from ftbench import batches, seeds
 from ftbench.batches import IGNORED, Batch
 from ftbench.errors import Problem, UserError
 from ftbench.replacement import NOT_ASKED, Replacer, between
@@ -78,22 +76,6 @@ def _losses(
     return loss, targets.numel(), functional.binary_cross_entropy_with_logits(scores, batch.replaced[asked].to(scores.dtype))
 
 
-@contextmanager
-def _fast_products() -> Iterator[None]:
-    """Leave a processor's products to oneDNN, which it is asked by allowing it bf16 (only one with AMX makes use of that); MKL takes twice
-    as long on AMD. Blocks are all of one length, so its kernels are made once; those of fused attention are too small to gain by it.
-    """
-    products = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
-    before = products.fp32_precision
-    products.fp32_precision = "bf16"
-    try:
-        with sdpa_kernel(SDPBackend.MATH):
-            yield
-    finally:
-        products.fp32_precision = before
-
-
-@_fast_products()
 def train(
     model: Any,
     stream: Iterator[Batch],
@@ -188,7 +170,6 @@ def pretrain(
     Returns what `pretraining.json` holds: the learning curve, held-out loss (nats per token) and perplexity, and those of a unigram model
     on the same tokens. No token of the held-out text is replaced.
     """
-    kernels.keep_memory()
     held_out = Corpus(held_out.texts[:MAX_HELD_OUT], held_out.genres[:MAX_HELD_OUT])
 
     def replacer(documents: batches.Documents) -> Replacer | None:

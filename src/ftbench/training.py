@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from ftbench import arms, bases, files, inference, kernels, launch, models, movement, ranks, stage, tracking
+from ftbench import arms, bases, files, inference, launch, models, movement, ranks, stage, tracking
 from ftbench.errors import Problem, UserError
 
 DIVERGED = 100.0  # nats: a uniform guess costs 13 over the largest vocabulary
@@ -64,8 +64,6 @@ def train(
     trainer.prepare(where=f"{job.study}.{job.arm}, seed {job.seed}", validate=validate, per_token=per_token)
     held = {"parameters": models.count_parameters(model), "num_4bit_layers": models.num_4bit_layers(model)}  # while they are in one piece
     before = movement.trained(model)
-    if not torch.cuda.is_available():
-        kernels.quicken_dropout(model)
     gc.freeze()  # the Trainer collects garbage before it starts, and going through all that was imported takes long
     started = time.perf_counter()
     try:
