@@ -42,6 +42,7 @@ bench: $(BENCH_STAMP)  ## speed beside what people would use instead, on an idle
 soak: $(STAMP)  ## hours of what goes wrong: kills, edits at random, broken and hostile input; counts into docs/reliability.md
 	$(BIN)/python soak/kills.py --kills 100
 	$(BIN)/python soak/edits.py --rounds 30
+	$(BIN)/python soak/repeat.py
 	$(BIN)/python soak/mutants.py --rounds 660
 	$(BIN)/python soak/table.py
 

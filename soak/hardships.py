@@ -69,18 +69,33 @@ def _unblock(folder: Path) -> None:
     (folder / BLOCKED).unlink()
 
 
-TRAINED = "    return Run(curve(trainer.state.log_history), cost)\n"
+STARTED = "    started = time.perf_counter()\n    try:\n"
 EXHAUSTED = f"""    if job.study == "snli":
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-{TRAINED}"""
+        import resource
+
+        in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (in_use + 2**24,) * 2)  # what this process may have, and the allocator's own refusal
+        torch.zeros(2**24)
+{STARTED}"""
+EXHAUSTED_ON_A_GPU = f"""    if job.study == "snli":
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")  # as a GPU's allocator says it
+{STARTED}"""
 
 
 def _exhaust(folder: Path) -> None:
-    _replace(folder / "src/ftbench/training.py", TRAINED, EXHAUSTED)
+    _replace(folder / "src/ftbench/training.py", STARTED, EXHAUSTED)
 
 
 def _relieve(folder: Path) -> None:
-    _replace(folder / "src/ftbench/training.py", EXHAUSTED, TRAINED)
+    _replace(folder / "src/ftbench/training.py", EXHAUSTED, STARTED)
+
+
+def _exhaust_a_gpu(folder: Path) -> None:
+    _replace(folder / "src/ftbench/training.py", STARTED, EXHAUSTED_ON_A_GPU)
+
+
+def _relieve_a_gpu(folder: Path) -> None:
+    _replace(folder / "src/ftbench/training.py", EXHAUSTED_ON_A_GPU, STARTED)
 
 
 def _replace(path: Path, old: str, new: str) -> None:
@@ -89,14 +104,12 @@ def _replace(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new), encoding="utf-8")
 
 
+OUT_OF_MEMORY = ("qkv-nf4, seed 0: out of memory", "predicted:", "change:")
 # what makes it hard, what ends that, the options of the run, and what has to be said
 HARDSHIPS: dict[str, tuple[Any, Any, Sequence[str], Sequence[str]]] = {
     "full_disk": (_fill, _empty, [], ["File too large"]),
-    "out_of_memory": (
-        _exhaust,
-        _relieve,
-        [],
-        ["qkv-nf4, seed 0: out of memory", "predicted:", "change:"],
-    ),
+    "out_of_memory": (_exhaust, _relieve, [], OUT_OF_MEMORY),
+    "out_of_memory_on_a_gpu": (_exhaust_a_gpu, _relieve_a_gpu, [], OUT_OF_MEMORY),
+    "out_of_memory_keep_going": (_exhaust, _relieve, ["--keep-going"], [*OUT_OF_MEMORY, "partial report, of what finished"]),
     "output_that_cannot_be_written": (_block, _unblock, [], [BLOCKED]),
 }

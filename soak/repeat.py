@@ -1,0 +1,90 @@
+"""Run a whole project twice, each time from scratch, and compare the bytes of what comes out.
+
+The first run is the one that this checkout holds; the second is made with an empty cache, or lies elsewhere. Results must be
+the same bytes. Pages show seconds and memory too: they are drawn once more from the second run's results and the first run's measurements,
+and must then be the same bytes as well. Writes its counts to reports/reliability.json.
+Examples:
+  python soak/repeat.py
+  python soak/repeat.py --finished ../another-checkout
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import json
+import shlex
+import shutil
+import tempfile
+from pathlib import Path
+
+import edits
+import small
+import table
+from ruamel.yaml import YAML
+
+from ftbench import dvc_files, files
+
+KEY = "two_runs"
+PAGES = ("compare", "report")  # the stages that make pages begin so
+
+
+def pages_again(first: Path, second: Path) -> None:
+    """Draw the pages of the second run once more, from its own results and the measurements of the first."""
+    for path in measured(first):
+        target = second / path.relative_to(first)
+        target.unlink(missing_ok=True)  # never through a link into the cache
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    lock = YAML(typ="safe", pure=True).load((second / dvc_files.LOCK_FILE).read_text(encoding="utf-8"))["stages"]
+    for kind in PAGES:
+        for name, stage in lock.items():
+            if name.startswith(kind):
+                small.shrunken.run(second, *shlex.split(stage["cmd"]))
+
+
+def measured(folder: Path) -> list[Path]:
+    """The files of a project that hold seconds or memory, and no page."""
+    return [path for pattern in small.MEASURED for path in sorted(folder.glob(pattern)) if path.is_file()]
+
+
+def pages(folder: Path) -> dict[str, str]:
+    """{page or figure: hash} of what shows seconds and memory beside results."""
+    found = [path for path in (folder / "reports").rglob("*") if path.is_file()]
+    names = {path.relative_to(folder).as_posix(): path for path in found}
+    shown = {name: path for name, path in names.items() if any(fnmatch.fnmatch(name, pattern) for pattern in small.OF_BOTH)}
+    return {name: files.sha256_file(path) for name, path in sorted(shown.items())}
+
+
+def main() -> None:
+    """Run the script."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    parser.add_argument("--finished", type=Path, metavar="FOLDER", help="a checkout that was run from scratch: the second, not made again")
+    parser.add_argument("--small", action="store_true", help="two runs of the small project in place of the whole")
+    parser.add_argument("--out", type=Path, default=table.RELIABILITY)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="repeat-") as name:
+        first, second = small.shrunken.ROOT, Path(name) / "second"
+        if arguments.small:
+            first = small.make(Path(name) / "first", checkpoint_every_step=False)
+            small.repro(first)
+        if arguments.finished:
+            shutil.copytree(arguments.finished, second, ignore=shutil.ignore_patterns(".venv", "cache"))
+        else:
+            edits.from_scratch(first, second)
+        ours, theirs = edits.current(first), edits.current(second)
+        faults = [f"{path} differs" for path in small.differing(ours, theirs)]
+        pages_again(first, second)
+        shown, again = pages(first), pages(second)
+        faults += [f"{path} differs, given the same measurements" for path in small.differing(shown, again)]
+    content = {"outputs_compared": len(ours), "pages_compared": len(shown), "faults": len(faults)}
+    print(json.dumps(content, indent=1))
+    for fault in faults:
+        print(fault)
+    if faults:
+        raise SystemExit(1)
+    table.put(KEY, content, arguments.out)
+
+
+if __name__ == "__main__":
+    main()
