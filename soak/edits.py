@@ -13,6 +13,7 @@ import json
 import random
 import re
 import shutil
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -145,8 +146,12 @@ def from_scratch(folder: Path, target: Path) -> dict[str, str]:
 
 def current(folder: Path) -> dict[str, str]:
     """The results of a project that belong to its params: dvc.lock keeps what stages that are gone have left."""
-    names = small.shrunken.run(folder, small.sys.executable, "-c", STAGES).split()
-    return small.results(folder, set(names))
+    return small.results(folder, stages(folder))
+
+
+def stages(folder: Path) -> set[str]:
+    """The names of a project's stages, as its dvc.yaml and params.yaml make them."""
+    return set(small.shrunken.run(folder, sys.executable, "-c", STAGES).split())
 
 
 STAGES = "from dvc.repo import Repo\nfor stage in Repo().index.stages: print(stage.addressing)\n"

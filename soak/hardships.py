@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Sequence
+import signal
+import subprocess
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +14,19 @@ import small
 
 
 def suffer(place: Path, studies: Sequence[str], expected: dict[str, str]) -> dict[str, Any]:
-    """One project on which a disk fills, an output cannot be written and memory runs out, each followed by a run on a machine that is well.
+    """One project on which a disk fills, memory runs out and an output cannot be written, one after the other, and then a run on a machine
+    that is well.
 
-    {hardship: "mended", or what went wrong}
+    {hardship: "mended" if it was told in the right words, or what went wrong}; `after_all` is what became of the project in the end.
     """
     found = {}
     folder = small.make(place / "hardships", studies)
     for name, (arrange, clear, options, words) in HARDSHIPS.items():
         arrange(folder)
         try:
-            told = _run(folder, options, words)
+            found[name] = _run(folder, options, words)
         finally:
             clear(folder)
-        found[name] = told
     small.repro(folder)
     found["after_all"] = "; ".join(small.check(folder, expected)[1]) or "mended"
     return found
@@ -31,18 +34,25 @@ def suffer(place: Path, studies: Sequence[str], expected: dict[str, str]) -> dic
 
 def _run(folder: Path, options: Sequence[str], words: Sequence[str]) -> str:
     process = small.start(folder, "--jobs", "2", *options)
-    told, _ = process.communicate(timeout=300)
+    try:
+        told, _ = process.communicate(timeout=300)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        return "the run did not end"
     if process.returncode != 1:
         return f"exit code {process.returncode}: {told[-2000:]}"
+    if "Traceback" in told:
+        return f"a traceback: {told[-2000:]}"
     missing = [word for word in words if word not in told]
     return f"does not say {missing}: {told[-2000:]}" if missing else "mended"
 
 
-WELL = 'FAILURES = Path(".ftbench/failures")\n'
-FULL = f"""{WELL}
-import resource
+WELL = "    try:\n        main(arguments)\n"
+FULL = """    try:
+        import resource
 
-resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))  # a file that grows beyond is refused, as on a disk that is full
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))  # a file that grows beyond is refused, as on a disk that is full
+        main(arguments)
 """
 
 
@@ -106,7 +116,7 @@ def _replace(path: Path, old: str, new: str) -> None:
 
 OUT_OF_MEMORY = ("qkv-nf4, seed 0: out of memory", "predicted:", "change:")
 # what makes it hard, what ends that, the options of the run, and what has to be said
-HARDSHIPS: dict[str, tuple[Any, Any, Sequence[str], Sequence[str]]] = {
+HARDSHIPS: dict[str, tuple[Callable[[Path], None], Callable[[Path], None], Sequence[str], Sequence[str]]] = {
     "full_disk": (_fill, _empty, [], ["File too large"]),
     "out_of_memory": (_exhaust, _relieve, [], OUT_OF_MEMORY),
     "out_of_memory_on_a_gpu": (_exhaust_a_gpu, _relieve_a_gpu, [], OUT_OF_MEMORY),

@@ -188,7 +188,7 @@ def main() -> None:
     content = {
         "kills": found.kills, "runs": found.runs, "projects": found.rounds, "resumed_trainings": found.resumed, "seed": arguments.seed,
         "by_signal": found.by_signal, "by_target": found.by_target, "by_stage": found.by_stage,
-        "outputs_compared": found.outputs_compared, "hardships": sorted(suffered), "faults": len(found.faults),
+        "outputs_compared": found.outputs_compared, "hardships": sorted(set(suffered) - {"after_all"}), "faults": len(found.faults),
     }  # fmt: skip
     print(json.dumps(content, indent=1))
     for fault in found.faults:

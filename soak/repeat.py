@@ -1,8 +1,9 @@
-"""Run a whole project twice, each time from scratch, and compare the bytes of what comes out.
+"""Two runs of a whole project: are their results the same bytes?
 
-The first run is the one that this checkout holds; the second is made with an empty cache, or lies elsewhere. Results must be
-the same bytes. Pages show seconds and memory too: they are drawn once more from the second run's results and the first run's measurements,
-and must then be the same bytes as well. Writes its counts to reports/reliability.json.
+The first is the one that this checkout holds, which must be up to date; the second is made here with an empty cache, or lies elsewhere.
+Results must be the same bytes. Pages show seconds and memory too: they are drawn once more from the second run's results and the first
+run's measurements, and must then be the same bytes as well. Sweeps are no stages and are not made again. Writes its counts to
+reports/reliability.json.
 Examples:
   python soak/repeat.py
   python soak/repeat.py --finished ../another-checkout
@@ -38,9 +39,9 @@ def pages_again(first: Path, second: Path) -> None:
         shutil.copy(path, target)
     lock = YAML(typ="safe", pure=True).load((second / dvc_files.LOCK_FILE).read_text(encoding="utf-8"))["stages"]
     for kind in PAGES:
-        for name, stage in lock.items():
+        for name in sorted(edits.stages(second)):
             if name.startswith(kind):
-                small.shrunken.run(second, *shlex.split(stage["cmd"]))
+                small.shrunken.run(second, *shlex.split(lock[name]["cmd"]))
 
 
 def measured(folder: Path) -> list[Path]:
@@ -56,6 +57,10 @@ def pages(folder: Path) -> dict[str, str]:
     return {name: files.sha256_file(path) for name, path in sorted(shown.items())}
 
 
+def _what_no_stage_reads(place: str, names: list[str]) -> set[str]:
+    return {"cache", "tmp"} if Path(place).name == ".dvc" else {".venv"} & set(names)
+
+
 def main() -> None:
     """Run the script."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
@@ -68,8 +73,12 @@ def main() -> None:
         if arguments.small:
             first = small.make(Path(name) / "first", checkpoint_every_step=False)
             small.repro(first)
+        if "nothing to do" not in small.repro(first):
+            raise SystemExit(f"{first} was not up to date and is now: run this again")
+        if not list(first.glob("reports/*/costs/*.json")):
+            raise SystemExit(f"{first} holds no cost files, which are not in git: run make repro there")
         if arguments.finished:
-            shutil.copytree(arguments.finished, second, ignore=shutil.ignore_patterns(".venv", "cache"))
+            shutil.copytree(arguments.finished, second, ignore=_what_no_stage_reads)
         else:
             edits.from_scratch(first, second)
         ours, theirs = edits.current(first), edits.current(second)

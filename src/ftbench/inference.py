@@ -1,4 +1,4 @@
-"""Reading predictions off a model: batched, longest first, returned in the order given; neither batch nor padding changes a prediction.
+"""Reading predictions off a model: batched, longest first, in the order given; neither batch nor padding changes more than rounding does.
 
 Examples are padded on the tokenizer's side: right for encoders, left for decoders, whose last token is then the last column. A decoder
 with soft prompts would get its padding between the virtual tokens and the prompt, at distances that depend on the batch, so there only
@@ -179,21 +179,23 @@ def generate(
                 output = _continue(model, batch["input_ids"], seen, None, logits_to_keep=1)
             for place in range(max_new_tokens):
                 tokens = output.logits[:, -1].argmax(dim=-1)
-                goes_on = tokens != tokenizer.eos_token_id
-                for index, token, unfinished in zip(going, tokens.tolist(), goes_on.tolist(), strict=True):
-                    if not unfinished:
+                rows = []  # that go on
+                for row, token in enumerate(tokens.tolist()):
+                    index = going[row]
+                    if token == tokenizer.eos_token_id:
                         answers[index] = _answer(tokenizer, written[index], stopped=True)
                         continue
+                    rows.append(row)
                     written[index].append(token)
                     if watch is not None:
                         watch(index, written[index])
-                if place + 1 == max_new_tokens or not goes_on.any():
+                if place + 1 == max_new_tokens or not rows:
                     break
                 cache = output.past_key_values
-                if not goes_on.all():
-                    kept = goes_on.nonzero().squeeze(1)
+                if len(rows) < len(going):
+                    kept = torch.tensor(rows, device=tokens.device)
                     cache.batch_select_indices(kept)
-                    tokens, seen, going = tokens[kept], seen[kept], [going[row] for row in kept.tolist()]
+                    tokens, seen, going = tokens[kept], seen[kept], [going[row] for row in rows]
                 seen = torch.cat([seen, seen.new_ones(len(seen), 1)], dim=1)
                 output = _continue(decoder, tokens.unsqueeze(1), seen, cache)
             for index in indices:
@@ -271,7 +273,7 @@ def pad(features: Sequence[Feature], tokenizer: Any, device: Any) -> dict[str, t
 
 def _learns_prompts(model: Any) -> bool:
     settings = getattr(model, "active_peft_config", None)
-    return settings is not None and settings.is_prompt_learning
+    return settings is not None and settings.is_prompt_learning and not model._adapters_disabled
 
 
 def _needs_left_padding(tokenizer: Any) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import gc
 import json
-import math
 import shutil
 import sys
 import time
@@ -44,7 +43,7 @@ def train(
 ) -> Run:
     """Train what is trainable in `model`, in place, on tokenised `rows`; a label is one number, or a list with one per token.
 
-    Raises UserError if the loss diverges: not a number, infinite, or above 100 nats.
+    Raises UserError if the loss diverges (not a number, infinite, or above 100 nats), or if the last update leaves no finite weights.
     """
     scratch = stage.SCRATCH / _fingerprint(job)
     checkpoint = _last_checkpoint(scratch)
@@ -78,13 +77,12 @@ def train(
         num_examples, num_tokens = ranks.totals([num_examples, num_tokens], trainer.args.device)  # now none writes to scratch any more
     if trainer.is_fsdp_enabled:
         ranks.gather_weights(model)
-    distance = movement.moved(before, movement.trained(model))
-    if distance is not None and not math.isfinite(distance):  # its last update, which no loss shows any more
+    if trainer.is_world_process_zero():
+        shutil.rmtree(scratch, ignore_errors=True)
+    if not all(bool(weights.isfinite().all()) for _, weights in models.trained_parameters(model)):  # no later loss shows the last update
         where = f"{trainer.where}: step {trainer.state.global_step}, the last"
         mend = "lower learning_rate or max_grad_norm"
         raise UserError(Problem(where, "weights that are no finite numbers", allowed="finite weights", mend=mend))
-    if trainer.is_world_process_zero():
-        shutil.rmtree(scratch, ignore_errors=True)
     cost = {
         "seconds": {
             "training": seconds,
@@ -98,7 +96,7 @@ def train(
         "num_tokens": num_tokens,
         "resumed": checkpoint is not None,
         **held,
-        "moved": distance,
+        "moved": movement.moved(before, movement.trained(model)),
     }
     return Run(curve(trainer.state.log_history), cost)
 

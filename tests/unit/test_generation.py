@@ -50,6 +50,12 @@ def without_cache(model: Any, prompt: list[int], most: int, end: int) -> list[in
     return ids[len(prompt) :]
 
 
+def ends_at(tokenizer: Any, token: int) -> None:
+    """Make a token that the model does write the end of sequence."""
+    tokenizer.eos_token = tokenizer.convert_ids_to_tokens(token)
+    assert tokenizer.eos_token_id == token
+
+
 class Countdown(torch.nn.Module):
     """After a token comes the one below it, down to the end of sequence; `rows` is how many each pass was over."""
 
@@ -103,7 +109,9 @@ def test_generated_answers_do_not_depend_on_the_batch(architecture: str, tiny_ba
     base = tiny_base(architecture)
     model, tokenizer = sharpened(models.load_decoder(base, None)), bases.load_tokenizer(base)
     features = text.encode_prompts(tokenizer, TEXTS, 128).features
+    ends_at(tokenizer, without_cache(model, features[0]["input_ids"], 12, -1)[3])
     greedy = [without_cache(model, feature["input_ids"], 12, tokenizer.eos_token_id) for feature in features]
+    assert 1 <= sum(tokens[-1] == tokenizer.eos_token_id for tokens in greedy) < len(greedy), "some leave the batch, and some go on"
     texts = [tokenizer.decode(tokens, skip_special_tokens=True).strip() for tokens in greedy]
     assert len(set(texts)) > 1
     for batch_size in (1, 4, 6):
@@ -133,9 +141,32 @@ def test_a_model_with_virtual_tokens_writes_what_it_would_without_a_cache(archit
     model = adapters.prompt_encoder(sharpened(models.load_decoder(base, None)), settings, seed=1, task="CAUSAL_LM")
     tokenizer = bases.load_tokenizer(base)
     features = text.encode_prompts(tokenizer, TEXTS, 100).features
+    features += [{"input_ids": feature["input_ids"][-3:]} for feature in features]  # of one length: only such share a batch
+    ends_at(tokenizer, without_cache(model, features[-1]["input_ids"], 8, -1)[2])
     written = [without_cache(model, feature["input_ids"], 8, tokenizer.eos_token_id) for feature in features]
     texts = [tokenizer.decode(tokens, skip_special_tokens=True).strip() for tokens in written]
     assert len(set(texts)) > 1
+    assert 1 <= sum(tokens[-1] == tokenizer.eos_token_id for tokens in written[-len(TEXTS) :]) < len(TEXTS)
     for batch_size in (1, 6):
         answers = inference.generate(model, tokenizer, features, batch_size, 8)
         assert [answer.text for answer in answers] == texts
+
+
+def test_a_model_whose_virtual_tokens_are_switched_off_writes_as_its_base(tiny_base: Base) -> None:
+    base = tiny_base("bloom")
+    plain = sharpened(models.load_decoder(base, None))
+    tokenizer = bases.load_tokenizer(base)
+    features = text.encode_prompts(tokenizer, TEXTS, 100).features
+    expected = inference.generate(plain, tokenizer, features, 3, 8)
+    settings = PromptAdapter(num_virtual_tokens=5, encoder_reparameterization_type="MLP", encoder_hidden_size=16)
+    model = adapters.prompt_encoder(plain, settings, seed=1, task="CAUSAL_LM")
+    with model.disable_adapter():
+        assert inference.generate(model, tokenizer, features, 3, 8) == expected
+
+
+def test_a_tokenizer_without_an_end_of_sequence_leaves_every_answer_to_be_cut_off() -> None:
+    class Endless(Numbers):
+        eos_token_id = None  # type: ignore[assignment]
+
+    answers = inference.generate(Countdown(), Endless(), [{"input_ids": [END + 2]}], 1, 4)
+    assert answers == [inference.Answer("3 2 1 0", 4, False)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import described
+import hardships
 import mutants
 import pytest
 import table
@@ -67,6 +68,11 @@ def test_a_script_replaces_its_own_key_alone(tmp_path: Path) -> None:
     table.put("mutants", {"cases": 1}, path)
     table.put("mutants", {"cases": 2}, path)
     assert files.read_json(path) == {"kills": {"kills": 7}, "mutants": {"cases": 2}}
+
+
+def test_the_lines_that_a_hardship_changes_stand_in_the_sources_once() -> None:
+    for module, lines in (("stage", hardships.WELL), ("training", hardships.STARTED)):
+        assert (ROOT / f"src/ftbench/{module}.py").read_text(encoding="utf-8").count(lines) == 1
 
 
 def test_the_record_is_of_enough_mutants_and_of_no_fault() -> None:

@@ -152,6 +152,7 @@ def test_a_last_update_that_leaves_no_finite_weights_stops_the_arm(tiny_base: Ba
     [problem] = stopped.value.problems
     assert problem.where == "study.arm, seed 0: step 1, the last"
     assert problem.found == "weights that are no finite numbers"
+    assert not list(Path(".ftbench/scratch").glob("*"))
 
 
 def test_how_far_the_trained_weights_moved_is_recorded(tiny_base: Base) -> None:
