@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from ftbench import files, params
+from ftbench import files, params, stage
 from ftbench.report import UNFINISHED
 from ftbench.scheduling import Plan
 from ftbench.workers import LOGS
@@ -61,7 +61,11 @@ def _copy(sources: Iterable[Path], folder: Path, stale: set[Path]) -> None:
 
 
 def _stage(name: str, *options: str) -> bool:
-    """Whether a stage script that is run by hand succeeded."""
+    """Whether a stage script that is run by hand succeeded. Its log says how it failed: no success would ever take its record away."""
+    records = set(stage.FAILURES.glob("*"))
     with (LOGS / f"partial-{name}.log").open("ab") as log:
         words = [sys.executable, f"stages/{name}.py", *options]
-        return subprocess.run(words, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, check=False).returncode == 0
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, check=False)
+    for record in set(stage.FAILURES.glob("*")) - records:
+        record.unlink()
+    return done.returncode == 0

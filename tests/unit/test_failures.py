@@ -7,7 +7,7 @@ from pathlib import Path
 import fabricated
 import pytest
 
-from ftbench import cli, failures, files, stage
+from ftbench import cli, failures, files, partial_report, stage
 
 
 @pytest.fixture
@@ -85,3 +85,15 @@ def test_ctrl_c_before_anything_runs_is_one_line_and_not_a_traceback(
         cli.main(["check"])
     assert ended.value.code == 130
     assert capsys.readouterr().err == "\nftbench check: interrupted\n"
+
+
+def test_a_partial_comparison_that_fails_leaves_its_log_and_no_record_of_a_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("stages", ".ftbench/failures", ".ftbench/logs"):
+        (tmp_path / folder).mkdir(parents=True)
+    (stage.FAILURES / "train_snli.txt").write_text("of a stage")
+    script = "import pathlib, sys\npathlib.Path('.ftbench/failures/compare.txt').write_text('no scores')\nsys.exit('no scores')\n"
+    (tmp_path / "stages/compare.py").write_text(script)
+    assert partial_report._stage("compare") is False
+    assert [path.name for path in stage.FAILURES.iterdir()] == ["train_snli.txt"]
+    assert Path(".ftbench/logs/partial-compare.log").read_text() == "no scores\n"
