@@ -153,6 +153,7 @@ def rounds(
         folder = small.make(place / f"round-{counts.rounds}", studies)
         until_done(folder, rng, min(kills, counts.kills + per_round), counts)
         counts.rounds += 1
+        print(f"{counts.kills} kills, {counts.rounds} projects", flush=True)
         if not counts.faults:
             number, faults = small.check(folder, expected)
             counts.outputs_compared += number

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import described
 import hardships
+import kills
 import mutants
 import pytest
 import table
@@ -84,4 +85,16 @@ def test_the_record_is_of_enough_mutants_and_of_no_fault() -> None:
     assert len([kind for kind in record["by_kind"] if kind.startswith("data")]) == 10
     assert len([kind for kind in record["by_kind"] if kind.startswith("model")]) == 5
     assert sum(sum(outcomes.values()) for outcomes in record["by_kind"].values()) == record["cases"]
+    assert set(record) <= described.fields("reports/reliability.json")
+
+
+def test_the_record_is_of_a_hundred_kills_in_every_kind_of_stage_and_of_every_hardship() -> None:
+    record = files.read_json(table.RELIABILITY)["kills"]
+    assert record["faults"] == 0
+    assert record["kills"] >= 100
+    assert set(record["by_stage"]) == set(kills.KINDS)
+    assert set(record["by_signal"]) == set(kills.SIGNALS)
+    assert set(record["by_target"]) == set(kills.TARGETS)
+    assert record["resumed_trainings"] >= 1
+    assert set(record["hardships"]) == set(hardships.HARDSHIPS)
     assert set(record) <= described.fields("reports/reliability.json")
