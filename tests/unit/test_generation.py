@@ -56,6 +56,11 @@ def ends_at(tokenizer: Any, token: int) -> None:
     assert tokenizer.eos_token_id == token
 
 
+def said(tokenizer: Any, tokens: list[int]) -> str:
+    """The text of tokens without the end of sequence."""
+    return str(tokenizer.decode([token for token in tokens if token != tokenizer.eos_token_id], skip_special_tokens=True)).strip()
+
+
 class Countdown(torch.nn.Module):
     """After a token comes the one below it, down to the end of sequence; `rows` is how many each pass was over."""
 
@@ -112,7 +117,7 @@ def test_generated_answers_do_not_depend_on_the_batch(architecture: str, tiny_ba
     ends_at(tokenizer, without_cache(model, features[0]["input_ids"], 12, -1)[3])
     greedy = [without_cache(model, feature["input_ids"], 12, tokenizer.eos_token_id) for feature in features]
     assert 1 <= sum(tokens[-1] == tokenizer.eos_token_id for tokens in greedy) < len(greedy), "some leave the batch, and some go on"
-    texts = [tokenizer.decode(tokens, skip_special_tokens=True).strip() for tokens in greedy]
+    texts = [said(tokenizer, tokens) for tokens in greedy]
     assert len(set(texts)) > 1
     for batch_size in (1, 4, 6):
         answers = inference.generate(model, tokenizer, features, batch_size, 12)
@@ -144,7 +149,7 @@ def test_a_model_with_virtual_tokens_writes_what_it_would_without_a_cache(archit
     features += [{"input_ids": feature["input_ids"][-3:]} for feature in features]  # of one length: only such share a batch
     ends_at(tokenizer, without_cache(model, features[-1]["input_ids"], 8, -1)[2])
     written = [without_cache(model, feature["input_ids"], 8, tokenizer.eos_token_id) for feature in features]
-    texts = [tokenizer.decode(tokens, skip_special_tokens=True).strip() for tokens in written]
+    texts = [said(tokenizer, tokens) for tokens in written]
     assert len(set(texts)) > 1
     assert 1 <= sum(tokens[-1] == tokenizer.eos_token_id for tokens in written[-len(TEXTS) :]) < len(TEXTS)
     for batch_size in (1, 6):
