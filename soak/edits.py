@@ -9,7 +9,6 @@ Example: python soak/edits.py --rounds 30
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import re
 import shutil
@@ -191,13 +190,8 @@ def main() -> None:
             faults += [f"round {rounds + 1}: {path} was left" for path in small.left_behind(folder)]
             rounds += 1
             earlier.append(sources(folder, place / f"earlier-{rounds}"))
-    content = {"rounds": rounds, "seed": arguments.seed, "by_edit": done, "outputs_compared": compared, "faults": len(faults)}
-    print(json.dumps(content, indent=1))
-    for fault in faults:
-        print(fault)
-    if faults:
-        raise SystemExit(1)
-    table.put(KEY, content, arguments.out)
+    content = {"rounds": rounds, "seed": arguments.seed, "by_edit": done, "outputs_compared": compared}
+    table.finish(KEY, content, faults, arguments.out)
 
 
 if __name__ == "__main__":

@@ -189,14 +189,9 @@ def main() -> None:
     content = {
         "kills": found.kills, "runs": found.runs, "projects": found.rounds, "resumed_trainings": found.resumed, "seed": arguments.seed,
         "by_signal": found.by_signal, "by_target": found.by_target, "by_stage": found.by_stage,
-        "outputs_compared": found.outputs_compared, "hardships": sorted(set(suffered) - {"after_all"}), "faults": len(found.faults),
+        "outputs_compared": found.outputs_compared, "hardships": sorted(set(suffered) - {"after_all"}),
     }  # fmt: skip
-    print(json.dumps(content, indent=1))
-    for fault in found.faults:
-        print(fault)
-    if found.faults:
-        raise SystemExit(1)
-    table.put(KEY, content, arguments.out)
+    table.finish(KEY, content, found.faults, arguments.out)
 
 
 if __name__ == "__main__":

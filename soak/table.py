@@ -6,7 +6,8 @@ Each script of this folder puts its counts under a key of its own. Example: pyth
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,17 @@ def put(key: str, content: Mapping[str, Any], path: Path = RELIABILITY) -> None:
     """Replace what the record holds under `key`, and leave the other keys alone."""
     before = files.read_json(path) if path.exists() else {}
     files.write_json(path, {**before, key: dict(content)})
+
+
+def finish(key: str, content: Mapping[str, Any], faults: Sequence[str], path: Path) -> None:
+    """Print what a script found, and put it under `key` if there were no faults. Raises SystemExit if there were."""
+    content = {**content, "faults": len(faults)}
+    print(json.dumps(content, indent=1))
+    for fault in faults:
+        print(fault)
+    if faults:
+        raise SystemExit(1)
+    put(key, content, path)
 
 
 def rendered(record: Mapping[str, Any]) -> str:

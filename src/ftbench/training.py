@@ -81,8 +81,7 @@ def train(
         shutil.rmtree(scratch, ignore_errors=True)
     if not all(bool(weights.isfinite().all()) for _, weights in models.trained_parameters(model)):  # no later loss shows the last update
         where = f"{trainer.where}: step {trainer.state.global_step}, the last"
-        mend = "lower learning_rate or max_grad_norm"
-        raise UserError(Problem(where, "weights that are no finite numbers", allowed="finite weights", mend=mend))
+        raise UserError(Problem(where, "weights that are no finite numbers", "finite weights", "lower learning_rate or max_grad_norm"))
     cost = {
         "seconds": {
             "training": seconds,

@@ -9,19 +9,11 @@ from typing import Any
 
 import pytest
 import torch
+from decoders import DECODERS, TEXTS, sharpened
 
 from ftbench import adapters, bases, inference, models, text
 from ftbench.schema import PromptAdapter
 
-DECODERS = ("phi", "llama", "bloom", "falcon")
-TEXTS = [
-    "A man is sleeping.",
-    "Two dogs are running. No dog is sleeping. There are 12 children and 40 apples in the house.",
-    "No",
-    "A woman is riding a bike in the park. The woman is outdoors. Relation:",
-    "What is the capital of France? Paris, maybe.",
-    "A boy is not eating. Relation:",
-]
 END = 2
 
 Base = Callable[[str], Path]
@@ -30,15 +22,6 @@ Base = Callable[[str], Path]
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
-
-
-def sharpened(model: Any) -> Any:
-    """Larger weights, so that what a tiny random model writes depends on what it reads."""
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.ndim == 2 and parameter.is_floating_point():
-                parameter.mul_(2)
-    return model
 
 
 def without_cache(model: Any, prompt: list[int], most: int, end: int) -> list[int]:

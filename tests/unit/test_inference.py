@@ -9,20 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from decoders import DECODERS, TEXTS, sharpened
 
 from ftbench import adapters, bases, evaluation_nli, inference, models, schema, text
 from ftbench.errors import UserError
 from ftbench.schema import PromptAdapter, Quantization
 
-DECODERS = ("phi", "llama", "bloom", "falcon")
-TEXTS = [
-    "A man is sleeping.",
-    "Two dogs are running. No dog is sleeping. There are 12 children and 40 apples in the house.",
-    "No",
-    "A woman is riding a bike in the park. The woman is outdoors. Relation:",
-    "What is the capital of France? Paris, maybe.",
-    "A boy is not eating. Relation:",
-]
 NF4 = Quantization(bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=False, bnb_4bit_compute_dtype="float32")
 TOLERANCE = 1e-4
 
@@ -32,15 +24,6 @@ Base = Callable[[str], Path]
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
-
-
-def sharpened(model: Any) -> Any:
-    """Larger weights, so that a tiny random model's predictions differ enough between inputs to be wrong about."""
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.ndim == 2 and parameter.is_floating_point():
-                parameter.mul_(2)
-    return model
 
 
 def one_by_one(model: Any, features: list[Any], read: Callable[[Any], Any]) -> np.ndarray:

@@ -112,27 +112,26 @@ def test_weights_that_are_frozen_stay_bit_identical_and_all_others_change(tiny_b
         assert [name for name in added if torch.equal(added[name], now[name])] == []
 
 
-def test_a_loss_that_is_no_number_stops_the_arm_with_its_step_rate_and_gradient_norm(tiny_base: Base) -> None:
-    base = tiny_base("roberta")
-    tokenizer = bases.load_tokenizer(base)
-    model = models.load_encoder(base, seed=0)
-    model.classifier.out_proj.weight.data.fill_(float("nan"))
+def stopped_by(spoil: Callable[[Any], object], base: Path, **settings: Any) -> Any:
+    """The one problem with which the training of an encoder ends whose head was spoilt."""
+    tokenizer, model = bases.load_tokenizer(base), models.load_encoder(base, seed=0)
+    spoil(model.classifier.out_proj)
     with pytest.raises(UserError) as stopped:
-        training.train(job(base, learning_rate=0.02), model, tokenizer, pair_rows(tokenizer), nothing)
+        training.train(job(base, **settings), model, tokenizer, pair_rows(tokenizer), nothing)
     [problem] = stopped.value.problems
+    assert not list(Path(".ftbench/scratch").glob("*"))
+    return problem
+
+
+def test_a_loss_that_is_no_number_stops_the_arm_with_its_step_rate_and_gradient_norm(tiny_base: Base) -> None:
+    problem = stopped_by(lambda head: head.weight.data.fill_(float("nan")), tiny_base("roberta"), learning_rate=0.02)
     assert problem.where == "study.arm, seed 0: step 1"
     assert problem.found == "the loss is nan at learning rate 0.02, gradient norm nan"
-    assert not list(Path(".ftbench/scratch").glob("*"))
 
 
 def test_a_loss_that_diverges_stops_the_arm_long_before_it_is_infinite(tiny_base: Base) -> None:
-    base = tiny_base("roberta")
-    tokenizer = bases.load_tokenizer(base)
-    model = models.load_encoder(base, seed=0)
-    model.classifier.out_proj.bias.data[0] = 1000.0  # every example of another label costs about a thousand nats
-    with pytest.raises(UserError) as stopped:
-        training.train(job(base, learning_rate=0.02), model, tokenizer, pair_rows(tokenizer), nothing)
-    [problem] = stopped.value.problems
+    # every example of another label costs about a thousand nats
+    problem = stopped_by(lambda head: head.bias.data[0].fill_(1000.0), tiny_base("roberta"), learning_rate=0.02)
     found = re.fullmatch(r"the loss is ([\d.]+) at learning rate 0\.02, gradient norm ([\d.]+)", problem.found)
     assert found is not None, problem.found
     assert 100 < float(found[1]) < 1001
@@ -143,16 +142,10 @@ def test_a_loss_that_diverges_stops_the_arm_long_before_it_is_infinite(tiny_base
 
 
 def test_a_last_update_that_leaves_no_finite_weights_stops_the_arm(tiny_base: Base) -> None:
-    base = tiny_base("roberta")
-    tokenizer = bases.load_tokenizer(base)
-    model = models.load_encoder(base, seed=0)
-    model.classifier.out_proj.bias.register_hook(lambda gradient: gradient * float("inf"))  # after the loss, before the update
-    with pytest.raises(UserError) as stopped:
-        training.train(job(base, max_steps=1), model, tokenizer, pair_rows(tokenizer), nothing)
-    [problem] = stopped.value.problems
+    # after the loss, before the update
+    problem = stopped_by(lambda head: head.bias.register_hook(lambda gradient: gradient * float("inf")), tiny_base("roberta"), max_steps=1)
     assert problem.where == "study.arm, seed 0: step 1, the last"
     assert problem.found == "weights that are no finite numbers"
-    assert not list(Path(".ftbench/scratch").glob("*"))
 
 
 def test_how_far_the_trained_weights_moved_is_recorded(tiny_base: Base) -> None:
