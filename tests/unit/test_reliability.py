@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import described
+import edits
 import hardships
 import kills
 import mutants
@@ -97,4 +98,14 @@ def test_the_record_is_of_a_hundred_kills_in_every_kind_of_stage_and_of_every_ha
     assert set(record["by_target"]) == set(kills.TARGETS)
     assert record["resumed_trainings"] >= 1
     assert set(record["hardships"]) == set(hardships.HARDSHIPS)
+    assert set(record) <= described.fields("reports/reliability.json")
+
+
+def test_the_record_is_of_thirty_rounds_of_edits_of_every_kind() -> None:
+    record = files.read_json(table.RELIABILITY)["edits"]
+    assert record["faults"] == 0
+    assert record["rounds"] >= 30
+    assert set(record["by_edit"]) == {*edits.EDITS, edits.BACK}
+    assert sum(record["by_edit"].values()) >= record["rounds"]
+    assert record["outputs_compared"] >= record["rounds"]
     assert set(record) <= described.fields("reports/reliability.json")
