@@ -1,8 +1,9 @@
-"""How the cost of what is not training grows: seconds and peak resident memory against examples, arms and seeds.
+"""How cost grows: seconds and peak resident memory against examples, arms, seeds and the length of inputs.
 
-`prepare`, the scoring of predictions, `compare` and `report` run on made up inputs of growing size, each in a process of its own, whose
-start-up is part of what is measured. A cost that grows as a power of the size is a straight line on logarithmic axes, and its slope is the
-power; the slope of the last step is held against the bars, since small inputs show the start-up alone.
+`prepare`, the scoring of predictions, `compare` and `report` run on made up inputs of growing size, and an encoder of 22 M parameters is
+trained and evaluated on inputs of growing length, each in a process of its own, whose start-up is part of what is measured. A cost that
+grows as a power of the size is a straight line on logarithmic axes, and its slope is the power; the slope of the last step is held against
+the bars, since small inputs show the start-up alone.
 
 It writes a record and a figure, prints the slopes, and exits with 1 where something grows faster than it may.
 Example: python benchmarks/growth.py --repeats 3
@@ -30,11 +31,17 @@ from rows import prepare
 
 from ftbench import costs, files
 
-SIZES = {"examples": [1000, 4000, 16_000, 64_000], "arms": [2, 4, 8, 16], "seeds": [3, 6, 12, 24]}
-SMALLEST = {name: sizes[0] for name, sizes in SIZES.items()}
+SIZES = {"examples": [1000, 4000, 16_000, 64_000], "arms": [2, 4, 8, 16], "seeds": [3, 6, 12, 24], "length": [32, 64, 128, 256]}
+SMALLEST = {name: sizes[0] for name, sizes in SIZES.items() if name != "length"}  # of what `compare` and `report` read
 LINEAR = 1.1  # the most that the last slope may be: linear, and a tenth for noise
 FLAT = 0.25  # the most slope of memory against examples, from the smallest to the largest
-STAGES = {"examples": ["prepare", "score", "compare", "report"], "arms": ["compare", "report"], "seeds": ["compare", "report"]}
+STAGES = {
+    "examples": ["prepare", "score", "compare", "report"],
+    "arms": ["compare", "report"],
+    "seeds": ["compare", "report"],
+    "length": ["train", "evaluate"],
+}
+TRAINED, EVALUATED, BATCH = 64, 256, 16  # inputs, and how many of them at once
 OUT = Path("reports/growth.json")
 Point = dict[str, Any]
 
@@ -44,7 +51,7 @@ def point(axis: str, size: int, stages: Sequence[str], num_repeats: int) -> list
     sizes = {**SMALLEST, axis: size}
     with tempfile.TemporaryDirectory(prefix="bench-growth-") as scratch:
         folder = Path(scratch)
-        commands = inputs(folder, sizes, stages)
+        commands = at_length(size) if axis == "length" else inputs(folder, sizes, stages)
         return [{"axis": axis, "size": size, "stage": name, **cost(commands[name], scratch, num_repeats)} for name in stages]
 
 
@@ -76,6 +83,11 @@ def inputs(folder: Path, sizes: Mapping[str, int], stages: Sequence[str]) -> dic
     (folder / "params.yaml").write_text(json.dumps(raw), encoding="utf-8")  # JSON is YAML
     predictions(folder, [f"{arm}-nf4" for arm in arms], seeds, sizes["examples"])
     return commands
+
+
+def at_length(length: int) -> dict[str, list[str]]:
+    """The command of each stage that reads inputs of a length."""
+    return {name: [str(Path(__file__).resolve()), f"--{name}", str(length)] for name in STAGES["length"]}
 
 
 def design(arms: list[str], seeds: list[int]) -> dict[str, Any]:
@@ -135,6 +147,32 @@ def score(number: int, out: Path) -> None:
     drawn = np.random.default_rng(made.SEED).random((number, 3))
     judged = evaluation_nli.Judged(np.log(drawn / drawn.sum(axis=1, keepdims=True)), evaluation_nli.pair_hashes(columns))
     evaluation_nli.write_nli(out / "predictions.parquet", out / "scores.json", 0, {"test": (columns, judged)})
+
+
+def train(length: int) -> None:
+    """Train the encoder on inputs of so many tokens, as an arm is trained."""
+    from rows import nli_training
+
+    from ftbench import training
+
+    model, tokenizer, features = encoder(length, TRAINED)
+    rows = [{**feature, "labels": index % 3} for index, feature in enumerate(features)]
+    training.train(nli_training.job(Path(), BATCH), model, tokenizer, rows, lambda _: {})
+
+
+def evaluate(length: int) -> None:
+    """Classify inputs of so many tokens with the encoder, as an arm is evaluated."""
+    from ftbench import inference
+
+    model, tokenizer, features = encoder(length, EVALUATED)
+    inference.classify(model, tokenizer, features, BATCH)
+
+
+def encoder(length: int, number: int) -> tuple[Any, Any, list[dict[str, list[int]]]]:
+    """The encoder, its tokenizer, and so many inputs of `length` tokens at random."""
+    model, tokenizer = made.encoder(made.pairs(made.Options(Path("models")), "train", 500)["premise"])
+    drawn = np.random.default_rng(made.SEED).integers(len(tokenizer), size=(number, length))
+    return model, tokenizer, [{"input_ids": row, "attention_mask": [1] * length} for row in drawn.tolist()]
 
 
 def slopes(points: Sequence[Point]) -> list[dict[str, Any]]:
@@ -221,14 +259,18 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     parser.add_argument("--repeats", type=int, default=3, help="runs of every stage at every size, at least 1")
     parser.add_argument("--out", type=Path, default=OUT, help="the record; the figure lies beside it")
-    parser.add_argument(
-        "--score", nargs=2, metavar=("PAIRS", "FOLDER"), help=argparse.SUPPRESS
-    )  # one of the pieces, in a process of its own
+    # the pieces, each in a process of its own
+    parser.add_argument("--score", nargs=2, metavar=("PAIRS", "FOLDER"), help=argparse.SUPPRESS)
+    parser.add_argument("--train", type=int, metavar="LENGTH", help=argparse.SUPPRESS)
+    parser.add_argument("--evaluate", type=int, metavar="LENGTH", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.repeats < 1:
         parser.error("--repeats at least 1")
     if given.score:
         score(int(given.score[0]), Path(given.score[1]))
+        sys.exit(0)
+    if length := given.train or given.evaluate:
+        (train if given.train else evaluate)(length)
         sys.exit(0)
     wrong = run(SIZES, given.repeats, given.out)
     for problem in wrong:

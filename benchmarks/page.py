@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import blocks
+
 from ftbench import files
-from ftbench.errors import Problem, UserError
+from ftbench.errors import UserError
 
 RECORD, README = Path("reports/benchmarks.json"), Path("README.md")
-START, END = "<!-- written by benchmarks/page.py from reports/benchmarks.json -->", "<!-- end of what is written -->"
+START, END = blocks.start("benchmarks/page.py", "reports/benchmarks.json"), blocks.END
 HEADER = ["row", "work", "against", "ours", "theirs", "ratio (from, to)", "bar", "found"]
 NOTHING = "No row has been measured yet: `make bench` does."
 Record = Mapping[str, Any]
@@ -77,12 +79,8 @@ def _machine(environment: Mapping[str, Any]) -> str:
 
 
 def rewritten(text: str, records: Mapping[str, Record]) -> str:
-    """A page with its block as `records` have it. Raises UserError for a page without the two marks, each once and in order."""
-    before, start, rest = text.partition(START)
-    _, end, after = rest.partition(END)
-    if not start or not end or START in rest or END in after:
-        raise UserError(Problem("README.md", "not one block between its two marks", f"{START} and {END}, each once", "put them back"))
-    return f"{before}{START}\n{block(records)}\n{END}{after}"
+    """A page with its block as `records` have it. Raises UserError for a page without the two marks."""
+    return blocks.rewritten(text, START, block(records), "README.md")
 
 
 def write(readme: Path = README, record: Path = RECORD) -> None:

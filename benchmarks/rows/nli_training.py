@@ -47,18 +47,7 @@ class Setting:
         self.encoded = text.encode_pairs(self.tokenizer, self.pairs["premise"], self.pairs["hypothesis"], LIMIT)
         self.rows = arms.with_labels(self.encoded, self.pairs["label"])
         self.scratch = tempfile.TemporaryDirectory(prefix="bench-training-")
-        how = schema.Training(
-            num_train_epochs=1.0,
-            per_device_train_batch_size=BATCH,
-            optim="adamw_torch_fused",
-            logging_steps=self.num_steps,
-            train_sampling_strategy="sequential",  # the rows stand in the order of `group_by_length` already
-        )
-        nowhere = dict.fromkeys(("data", "base", "out", "curve", "cost", "resources"), Path(self.scratch.name))
-        settings = schema.Arm(training=how, learning_rate=LEARNING_RATE)
-        given = {"study": "bench", "arm": "bench", "seed": 0, "text": schema.Text(max_length=LIMIT), "base_model": "bench"}
-        (Path(self.scratch.name) / "manifest.json").write_text("{}", encoding="utf-8")
-        self.job = arms.Job(settings=settings, **given, **nowhere)
+        self.job = job(Path(self.scratch.name), logging_steps=self.num_steps)
 
     def ours(self, bf16: bool = False) -> timing.Work:
         """An arm's training: `training.train`, as the train stages call it."""
@@ -194,6 +183,22 @@ def in_bfloat16(options: made.Options) -> timing.Row:
 
     work = f"{setting.num_steps} steps of {BATCH} pairs, {setting.model.num_parameters() / 1e6:.1f} M parameters, bfloat16"
     return setting.row("the same in float32", 1.5, setting.ours, work=work, ours=lambda: setting.ours(bf16=True), difference=unlike)
+
+
+def job(folder: Path, batch_size: int = BATCH, **changed: Any) -> arms.Job:
+    """What an arm is told that trains for one epoch on rows in their order and leaves nothing but scratch, which goes again."""
+    how = schema.Training(
+        num_train_epochs=1.0,
+        per_device_train_batch_size=batch_size,
+        optim="adamw_torch_fused",
+        train_sampling_strategy="sequential",  # the rows stand in the order of `group_by_length` already
+        **changed,
+    )
+    (folder / "manifest.json").write_text("{}", encoding="utf-8")
+    settings = schema.Arm(training=how, learning_rate=LEARNING_RATE)
+    nowhere = dict.fromkeys(("data", "base", "out", "curve", "cost", "resources"), folder)
+    given = {"study": "bench", "arm": "bench", "seed": 0, "text": schema.Text(max_length=LIMIT), "base_model": "bench"}
+    return arms.Job(settings=settings, **given, **nowhere)
 
 
 def some_batches(lengths: Sequence[int], num_batches: int) -> list[int]:

@@ -144,7 +144,8 @@ def _run(
     started: dict[str, float] = {}
     losses: dict[str, int] = {}
     preloaded = not place.forks or len(plan.stages) <= FEW * place.forks
-    lock_file, written = dvc_files.LockFile(order), time.monotonic()
+    begun = time.monotonic()
+    lock_file, written = dvc_files.LockFile(order), begun
     LOGS.mkdir(parents=True, exist_ok=True)
     tell(f"{len(plan.stages)} stages to bring up to date, {place.title}; what each prints is in {LOGS}/")
     with terminated_is_interrupted() as came:
@@ -190,6 +191,7 @@ def _run(
             if show:
                 show([])
             lock_file.write()
+    tell(f"{len(plan.done)} of {len(plan.stages)} stages done in {time.monotonic() - begun:.1f} s")
     _tell_failures(plan, tell)
     if plan.failed and len(plan.unfinished()) > len(plan.failed):
         tell(f"\nnot run: {', '.join(name for name in plan.unfinished() if name not in plan.failed)}")

@@ -1,0 +1,84 @@
+"""Where the time of a whole run goes: seconds of stages by kind, from what `make repro` printed, and the bar for all of it.
+
+It writes reports/whole_run.json and its table in docs/benchmarks.md, between the two marks, and exits with 1 where the bar is missed.
+Example:
+  rm -rf .dvc/cache dvc.lock && make repro 2>&1 | tee repro.log   # on an idle machine, from an empty cache
+  python benchmarks/whole_run.py repro.log
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import blocks
+
+from ftbench import costs, files
+from ftbench.errors import Problem, UserError
+
+ROOT = Path(__file__).parents[1]
+RECORD, PAGE = Path("reports/whole_run.json"), Path("docs/benchmarks.md")
+START = blocks.start("benchmarks/whole_run.py", "reports/whole_run.json")
+BAR = 20 * 60  # seconds, on two cores
+STARTED = re.compile(r"^(\d+) stages to bring up to date, (.*); what each prints", re.M)
+STAGE = re.compile(r"^\[\d+/\d+\] (\S+): (\w[\w ]*), ([\d.]+) s", re.M)
+ENDED = re.compile(r"^(\d+) of (\d+) stages done in ([\d.]+) s", re.M)
+
+
+def profile(log: str) -> dict[str, Any]:
+    """What the printed lines of one run come to. Raises UserError unless it ran every stage to its end and took none from a cache."""
+    started, ended, stages = STARTED.findall(log), ENDED.findall(log), STAGE.findall(log)
+    if len(started) != 1 or len(ended) != 1:
+        raise UserError(Problem("the log", f"{len(started)} runs begun and {len(ended)} ended", allowed="one run, to its end"))
+    (done, all_of_them, seconds), (number, place) = ended[0], started[0]
+    if not done == all_of_them == number or len(stages) != int(number):
+        found = f"{done} of {number} stages done, {len(stages)} lines of stages"
+        raise UserError(Problem("the log", found, allowed="every stage done"))
+    if kept := [name for name, how, _ in stages if how != "ran"]:
+        mend = "empty .dvc/cache and take dvc.lock away first"
+        raise UserError(Problem("the log", f"{len(kept)} stages that did not run, such as {kept[0]}", allowed="none", mend=mend))
+    kinds: dict[str, dict[str, float]] = {}
+    for name, _, taken in stages:
+        kind = kinds.setdefault(name.split("@")[0], {"stages": 0, "seconds": 0.0})
+        kind["stages"] += 1
+        kind["seconds"] += float(taken)
+    missed = [f"{float(seconds):,.0f} s, above {BAR:,}"] if float(seconds) > BAR else []
+    return {"seconds": float(seconds), "place": place, "stages": len(stages), "kinds": kinds, "bar_seconds": BAR, "missed": missed}
+
+
+def rendered(content: Mapping[str, Any]) -> str:
+    """The record as Markdown, what takes longest first."""
+    total = sum(kind["seconds"] for kind in content["kinds"].values())
+    kinds = sorted(content["kinds"].items(), key=lambda item: -item[1]["seconds"])
+    lines = ["| stages | how many | seconds, all together | share |", "|---|---:|---:|---:|"]
+    lines += [f"| `{name}` | {kind['stages']} | {kind['seconds']:,.0f} | {kind['seconds'] / total:.0%} |" for name, kind in kinds]
+    machine, found = content["environment"], "MISSED" if content["missed"] else "passes"
+    said = (
+        f"{content['stages']} stages, {content['place']}, in {content['seconds'] / 60:.1f} minutes; "
+        f"the bar is {content['bar_seconds'] / 60:g}: {found}. Measured on: {machine['processor']}, {machine['num_cores']} cores."
+    )
+    return "\n".join([said, "", *lines])
+
+
+def main() -> None:
+    """Run the script."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    parser.add_argument("log", type=Path, help="what make repro printed")
+    arguments = parser.parse_args()
+    try:
+        content = {**profile(arguments.log.read_text(encoding="utf-8")), "environment": costs.environment()}
+    except UserError as error:
+        print(f"whole_run: to mend:\n{error}", file=sys.stderr)
+        sys.exit(2)
+    files.write_json(ROOT / RECORD, content)
+    files.write_text(ROOT / PAGE, blocks.rewritten((ROOT / PAGE).read_text(encoding="utf-8"), START, rendered(content), PAGE.name))
+    print(rendered(content))
+    sys.exit(1 if content["missed"] else 0)
+
+
+if __name__ == "__main__":
+    main()
