@@ -117,7 +117,7 @@ def record(work: Sequence[Chain], teraflops: float, gpus: Sequence[int] = GPUS) 
 def rendered(content: Mapping[str, Any]) -> str:
     """The record as Markdown."""
     lines = ["| GPUs | hours | GPUs busy |", "|---:|---:|---:|"]
-    for number, value in content["hours_by_gpus"].items():
+    for number, value in sorted(content["hours_by_gpus"].items(), key=lambda item: int(item[0])):
         lines.append(f"| {number} | {value:,.1f} | {content['busy_share_by_gpus'][number]:.0%} |")
     longest = content["longest"]
     said = (

@@ -69,9 +69,14 @@ def as_rank(main: Callable[[], None]) -> None:
     except BaseException as error:
         mistakes = [asdict(problem) for problem in error.problems] if isinstance(error, UserError) else None
         report = {"at": time.time_ns(), "mistakes": mistakes, "said": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()}
-        with files.written_atomically(Path(os.environ[FOLDER]) / f"{rank()}.json") as report_file:  # it may be stopped while it writes
-            report_file.write_text(json.dumps(report), encoding="utf-8")
-        os._exit(2 if mistakes else 1)  # at once: an orderly end waits for ranks that wait for this one
+        try:
+            with files.written_atomically(Path(os.environ[FOLDER]) / f"{rank()}.json") as report_file:  # it may be stopped while it writes
+                report_file.write_text(json.dumps(report), encoding="utf-8")
+        except OSError:  # no disk is left: what it prints is all there is
+            traceback.print_exc()
+            sys.stderr.flush()
+        finally:
+            os._exit(2 if mistakes else 1)  # at once: an orderly end waits for ranks that wait for this one
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
@@ -144,7 +149,8 @@ def _start(num_processes: int, folder: Path) -> None:
 def _failure(failures: dict[int, Any], num_processes: int, folder: Path) -> Exception:
     """The failure that the others, of ranks that then could not reach it or were stopped by the launcher, follow from."""
     reports = {int(path.stem): json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")}
-    number = min(reports, key=lambda number: reports[number]["at"], default=min(failures))
+    unreported = min(failures, key=lambda number: (failures[number].exitcode == -signal.SIGTERM, number))  # the launcher stops the others
+    number = min(reports, key=lambda number: reports[number]["at"], default=unreported)
     first = reports.get(number)
     if first and first["mistakes"]:
         return UserError([Problem(**problem) for problem in first["mistakes"]])

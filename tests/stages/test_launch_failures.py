@@ -76,6 +76,15 @@ def test_a_process_that_fails_stops_the_other_and_its_failure_is_that_of_the_sta
     assert ("in main\n    raise MemoryError" in record) == ("MemoryError" in fail), "where it happened in the process that it happened in"
 
 
+def test_a_process_that_fails_and_cannot_write_why_is_told_by_what_it_printed(tmp_path: Path) -> None:
+    process = start(tmp_path, "os.environ[launch.FOLDER] = 'out'; raise MemoryError('no memory')")  # as where a disk is full
+    err = process.communicate(timeout=60)[1]
+    assert process.returncode == 1
+    assert "script: RankError: rank 1 of 2 exited with 1\n" in err
+    assert "MemoryError: no memory" in (tmp_path / ".ftbench/failures/script-out.txt").read_text(encoding="utf-8")
+    assert all(map(is_gone, processes(tmp_path)))
+
+
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
 def test_a_launcher_that_is_stopped_leaves_no_process_behind(tmp_path: Path, sent: signal.Signals) -> None:
     process = start(tmp_path, "pass")
