@@ -42,6 +42,7 @@ ROWS = {  # name -> module of rows/ and its function
     "nli_training_bf16": "nli_training:in_bfloat16",
     "sft": "sft:row",
     "qlora_step": "qlora_step:row",
+    "start_up": "start_up:row",
     "parallel_stages": "repro:parallel_stages",
     "nothing_to_do": "repro:nothing_to_do",
     "nothing_to_do_50": "repro:nothing_to_do_50",
