@@ -1,4 +1,4 @@
-"""What a user or a machine gets wrong, met by the stages after `prepare` (test_prepare.py has the same for it): the exit code, one readable
+"""What a user or a machine gets wrong, met by the stages after `prepare` (for it: test_prepare_mistakes.py): the exit code, one readable
 block with the place of the mistake, and no half-written output. Scripts run in this process: most stop before anything is loaded."""
 
 from __future__ import annotations

@@ -1,101 +1,33 @@
-"""`python stages/prepare.py` as a command: every source, every mistake, and nothing half written."""
+"""`python stages/prepare.py` as a command: every source, what the card says, and memory."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+import preparing
 import pytest
+from preparing import GENERATED, LABELS, SPLITS, Prepare, card, contents, file_block, pairs, pinned, three_files, written
 from shared_data import SHARED_DATA, needs_shared_data
 
 from ftbench import files
 
 ROOT = Path(__file__).resolve().parents[2]
-LABELS = ("entailment", "neutral", "contradiction")
-NUMBERS = {"entailment": 0, "neutral": 1, "contradiction": 2}
-SPLITS = {"train": 40, "validation": 10, "test": 20}
-
-Prepare = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
 def prepare(tmp_path: Path) -> Prepare:
     """`prepare(block)` runs the stage on a params.yaml that holds nothing but this data set, in an empty folder."""
-
-    def run(block: dict[str, Any], out: str = "data/d", **options: Any) -> subprocess.CompletedProcess[str]:
-        (tmp_path / "params.yaml").write_text(json.dumps({"scale": "tiny", "tiny": {"datasets": {"d": block}}}, indent=1))
-        command = [sys.executable, str(ROOT / "stages/prepare.py"), "--dataset", "d", "--out", out]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False, **options)
-
-    return run
-
-
-def pairs(split: str, num_rows: int) -> list[dict[str, Any]]:
-    """Rows with different premises, the labels in turn."""
-    return [{"premise": f'{split} "premise" {n}', "hypothesis": f"hypothesis {n}, é", "label": n % 3} for n in range(num_rows)]
-
-
-def written(folder: Path, name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Write rows in the format of the name's suffix; returns the file's block of params.yaml, pinned."""
-    path = folder / name
-    file_format = path.suffix[1:]
-    if file_format == "jsonl":
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    elif file_format == "json":
-        path.write_text(json.dumps(rows, indent=4))
-    elif file_format == "parquet":
-        pq.write_table(pa.Table.from_pylist(rows), path)
-    elif file_format == "tsv":
-        lines = [list(rows[0]), *([str(value) for value in row.values()] for row in rows)]
-        path.write_text("".join("\t".join(line) + "\n" for line in lines))
-    else:
-        lines = [list(rows[0]), *(['"' + str(value).replace('"', '""') + '"' for value in row.values()] for row in rows)]
-        path.write_text("".join(",".join(line) + "\r\n" for line in lines))
-    return pinned(path)
-
-
-def pinned(path: Path) -> dict[str, Any]:
-    return {"path": path.name, "format": path.suffix[1:], "sha256": files.sha256_file(path)}
-
-
-def file_block(by_split: dict[str, dict[str, Any]], **changes: Any) -> dict[str, Any]:
-    block = {
-        "source": "file", "task": "nli", "licence": "CC0-1.0", "seed": 0, "splits": dict.fromkeys(SPLITS), "labels": NUMBERS,
-        "max_malformed_share": 0.0, "files": {split: [file] for split, file in by_split.items()},
-    }  # fmt: skip
-    return {**block, **changes}
-
-
-def three_files(folder: Path, suffix: str = "jsonl") -> dict[str, dict[str, Any]]:
-    return {split: written(folder, f"{split}.{suffix}", pairs(split, size)) for split, size in SPLITS.items()}
-
-
-def card(folder: Path) -> dict[str, Any]:
-    return files.read_json(folder / "data/d/card.json")
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted((folder / "data/d").iterdir())}
-
-
-def nothing_left(folder: Path) -> bool:
-    return not (folder / "data").exists() or not list((folder / "data").iterdir())
+    return partial(preparing.run, tmp_path)
 
 
 # ------------------------------------------------------------------------------------------------------------------- generated
-GENERATED = {"source": "generated", "licence": "Apache-2.0", "seed": 0}
-
-
 @pytest.mark.parametrize(
     ("block", "columns"),
     [
@@ -211,96 +143,6 @@ def test_a_sample_of_train_moves_neither_the_tests_nor_the_validation_split(prep
 def test_a_split_of_a_single_row_is_fine(prepare: Prepare, tmp_path: Path) -> None:
     by_split = {split: written(tmp_path, f"{split}.jsonl", pairs(split, 1)) for split in SPLITS}
     assert prepare(file_block(by_split)).returncode == 0
-
-
-# -------------------------------------------------------------------------------------------------------------------- mistakes
-def refused(done: subprocess.CompletedProcess[str], folder: Path, *said: str) -> None:
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    for text in said:
-        assert text in done.stderr
-    assert nothing_left(folder)
-
-
-def test_missing_changed_and_impossible_files_are_all_named_in_one_block(prepare: Prepare, tmp_path: Path) -> None:
-    by_split = three_files(tmp_path)
-    (tmp_path / "train.jsonl").write_text("{}\n")
-    (tmp_path / "test.jsonl").unlink()
-    (tmp_path / "folder").mkdir()
-    by_split["validation"]["path"] = "folder"
-    done = prepare(file_block(by_split))
-    refused(
-        done, tmp_path, "train.jsonl\n  found:   sha256", "the file has changed", "`ftbench pin`", "folder\n  found:   a folder, not a file"
-    )
-    refused(done, tmp_path, "test.jsonl\n  found:   no such file")
-
-
-def test_a_file_without_a_hash_is_refused_with_the_command_that_writes_it(prepare: Prepare, tmp_path: Path) -> None:
-    by_split = three_files(tmp_path)
-    del by_split["train"]["sha256"]
-    refused(prepare(file_block(by_split)), tmp_path, "sha256", "run `ftbench pin`")
-
-
-def test_mistakes_inside_several_files_are_all_named_in_one_block(prepare: Prepare, tmp_path: Path) -> None:
-    by_split = three_files(tmp_path)
-    by_split["train"] = written(tmp_path, "train.jsonl", [*pairs("train", 5), {**pairs("train", 6)[5], "label": 7}])
-    (tmp_path / "validation.jsonl").write_bytes((tmp_path / "validation.jsonl").read_bytes()[:-20])
-    by_split["validation"] = pinned(tmp_path / "validation.jsonl")
-    (tmp_path / "test.jsonl").write_text("")
-    by_split["test"] = pinned(tmp_path / "test.jsonl")
-    done = prepare(file_block(by_split))
-    refused(done, tmp_path, "1 of 6 rows are malformed:", "train.jsonl:6: label '7' is none of 0, 1, 2", "max_malformed_share 0")
-    refused(
-        done,
-        tmp_path,
-        "validation.jsonl:10\n  found:   the file ends in the middle of a row",
-        "split test\n  found:   no row is left of 0 read",
-    )
-
-
-def test_truncated_json_is_refused_with_file_and_line(prepare: Prepare, tmp_path: Path) -> None:
-    rows = [{"instruction": f"Say {n}.", "input": "", "output": str(n)} for n in range(50)]
-    written(tmp_path, "alpaca.json", rows)
-    (tmp_path / "alpaca.json").write_bytes((tmp_path / "alpaca.json").read_bytes()[:-30])
-    block = file_block(
-        {"train": pinned(tmp_path / "alpaca.json")}, task="instructions", labels=None, splits={"train": 5, "validation": 5, "test": 5}
-    )
-    refused(prepare(block), tmp_path, "alpaca.json:247\n  found:   not JSON, or truncated")
-
-
-def test_bad_encoding_and_nul_are_named_by_line(prepare: Prepare, tmp_path: Path) -> None:
-    by_split = three_files(tmp_path)
-    lines = (tmp_path / "train.jsonl").read_bytes().splitlines()
-    lines[3] = lines[3].replace(b"hypothesis 3", b"caf\xe9")
-    lines[8] = lines[8].replace(b"hypothesis 8", b"caf\\u0000")
-    (tmp_path / "train.jsonl").write_bytes(b"\n".join(lines) + b"\n")
-    by_split["train"] = pinned(tmp_path / "train.jsonl")
-    refused(prepare(file_block(by_split)), tmp_path, "train.jsonl:4: not UTF-8", "train.jsonl:9: 'hypothesis' holds a NUL character")
-
-
-def test_a_data_set_that_params_do_not_hold_is_refused(prepare: Prepare, tmp_path: Path) -> None:
-    block = {**GENERATED, "task": "nli", "splits": SPLITS, "genres": ["captions"]}
-    refused(prepare({**block, "splits": {"train": 3, "validation": 0, "test": -1}, "gnres": []}), tmp_path, "validation", "test", "gnres")
-
-
-def test_a_failed_run_removes_what_an_earlier_run_left(prepare: Prepare, tmp_path: Path) -> None:
-    by_split = three_files(tmp_path)
-    assert prepare(file_block(by_split)).returncode == 0
-    (tmp_path / "train.jsonl").unlink()
-    refused(prepare(file_block(by_split)), tmp_path, "no such file")
-
-
-def test_a_disk_that_fills_while_writing_is_the_machines_fault_and_leaves_nothing(prepare: Prepare, tmp_path: Path) -> None:
-    rows = [{**row, "premise": os.urandom(200).hex()} for row in pairs("train", 20_000)]
-    by_split = {**three_files(tmp_path), "train": written(tmp_path, "train.jsonl", rows)}
-
-    def no_file_above_a_megabyte() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))
-
-    done = prepare(file_block(by_split), preexec_fn=no_file_above_a_megabyte)
-    assert done.returncode == 1, done.stderr
-    assert "OSError" in done.stderr
-    assert nothing_left(tmp_path)
 
 
 # ----------------------------------------------------------------------------------------------------------------------- memory

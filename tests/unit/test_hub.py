@@ -1,4 +1,4 @@
-"""Downloads and pins through the real client, over HTTP, from a server on the loopback that speaks the hub's protocol."""
+"""Downloads through the real client, over HTTP, from a server on the loopback that speaks the hub's protocol."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,51 +16,26 @@ import described
 import hub_server
 import pytest
 import torch
+from hub_client import COMMIT, MODEL, NOBODY, connected, model
 from hub_server import Hub, Repository
 from safetensors.torch import load, load_file
 
-from ftbench import checkpoints, cli, files, params, pins, weights
+from ftbench import checkpoints, files, weights
 from ftbench.errors import UserError
-from ftbench.schema_models import HubModel
 
-NOBODY = "http://127.0.0.1:9"  # the discard service, which no machine runs any more
 STAGE = Path(__file__).parents[2] / "stages" / "checkpoint.py"
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FILES = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 INTRUDERS = (
     "modeling_llama.py", "tokenizer.py", "tokenizer_llama.py", "vocab.py", "vocab.pkl", "tokenizer.pkl", "training_args.bin",
     "optimizer.pth", "original/model-1.safetensors", "README.md",
 )  # fmt: skip
-MODEL = {
-    "source": "hub",
-    "architecture": "llama",
-    "licence": "MIT",
-    "gated": False,
-    "repository": "someone/model",
-    "revision": COMMIT,
-    "dimensions": {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 600},
-}
 
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """A hub without a repository, where the client in this process looks for its own; its cache is empty, and nobody is logged in."""
-    from huggingface_hub import close_session
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    with hub_server.running() as hub:
-        # the client reads its environment when it is imported, which may be long ago
-        template = hub.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
-        constants = {"ENDPOINT": hub.endpoint, "HUGGINGFACE_CO_URL_TEMPLATE": template, "HF_HUB_OFFLINE": False}
-        constants |= {"HF_HUB_CACHE": str(tmp_path / "cache"), "HF_TOKEN_PATH": str(tmp_path / "token")}
-        for name, value in constants.items():
-            monkeypatch.setattr(f"huggingface_hub.constants.{name}", value)
-        close_session()
+    """A hub without a repository, where the client in this process looks for its own."""
+    with connected(tmp_path, monkeypatch) as hub:
         yield hub
-    close_session()
 
 
 @pytest.fixture
@@ -70,10 +44,6 @@ def published(hub: Hub, tiny_base: Callable[[str], Path]) -> Repository:
     repository = Repository(COMMIT, {name: (tiny_base("llama") / name).read_bytes() for name in FILES})
     hub.repositories["models/someone/model"] = repository
     return repository
-
-
-def model(**changes: Any) -> HubModel:
-    return HubModel.model_validate({**MODEL, **changes})
 
 
 def fetch(**changes: Any) -> Path:
@@ -317,140 +287,6 @@ def test_the_stage_finds_the_hub_by_its_environment_and_the_second_time_by_its_c
     assert set(manifest["files"]) == set(FILES)
     assert not set(manifest) - described.fields("models/base/<model>/")
     assert manifest == files.read_json(tmp_path / "base1" / "manifest.json")
-
-
-# ---- ftbench pin -----------------------------------------------------------------------------------------------------------------------
-
-PAGE = """\
-paper:
-  datasets:
-    snli:
-      source: hub # as the authors publish it
-      repository: someone/pairs
-      revision: {snli} # the commit
-  models:
-    phi_2:
-      source: hub
-      repository: someone/model
-      revision: {phi_2}
-      # the shape
-      dimensions:
-        hidden_size: 32
-    # the last of them
-    llama_3_8b:
-      source: hub
-      # whose
-      repository: someone/model # and where
-{llama_3_8b}
-# ---- the end
-"""
-OTHER = "fedcba9876543210fedcba9876543210fedcba98"
-
-
-@pytest.fixture
-def page(hub: Hub, tmp_path: Path) -> Callable[..., Path]:
-    """Writes a params.yaml whose revisions are these, beside a hub that knows two repositories."""
-    hub.repositories["models/someone/model"] = Repository(COMMIT, names=("main", "v1.0", "refs/pr/3"))
-    hub.repositories["datasets/someone/pairs"] = Repository(OTHER)
-
-    def write(snli: str = OTHER, phi_2: str = COMMIT, llama_3_8b: str | None = COMMIT) -> Path:
-        last = "" if llama_3_8b is None else f"      revision: {llama_3_8b}"
-        text = PAGE.format(snli=snli, phi_2=phi_2, llama_3_8b=last)
-        (tmp_path / "params.yaml").write_text(text.replace("\n\n", "\n"))
-        return tmp_path / "params.yaml"
-
-    return write
-
-
-def test_pin_writes_the_commit_that_a_branch_a_tag_or_nothing_stands_for(hub: Hub, page: Callable[..., Path]) -> None:
-    path = page("main", "v1.0", None)
-    assert pins.write(path) == [
-        f"params.yaml: paper.datasets.snli.revision: main -> {OTHER}",
-        f"params.yaml: paper.models.phi_2.revision: v1.0 -> {COMMIT}",
-        f"params.yaml: paper.models.llama_3_8b.revision: None -> {COMMIT}",
-    ]
-    assert path.read_text() == page().read_text()
-    assert hub.requests == [
-        "GET /api/datasets/someone/pairs/revision/main", "GET /api/models/someone/model/revision/v1.0", "GET /api/models/someone/model",
-    ]  # fmt: skip
-
-
-def test_pin_asks_nothing_about_what_is_pinned_already(hub: Hub, page: Callable[..., Path]) -> None:
-    path = page()
-    before = path.stat().st_mtime_ns
-    assert pins.write(path) == []
-    assert path.stat().st_mtime_ns == before
-    assert hub.requests == []
-
-
-def test_pin_names_everything_that_the_hub_does_not_give_and_writes_nothing(hub: Hub, page: Callable[..., Path]) -> None:
-    path = page("dev", "main", "1.0")
-    path.write_text(path.read_text().replace("someone/model # and", "someone/modle # and"))
-    third = """
-        third:
-          datasets:
-            snli:
-              source: file
-              files: {test: [{path: none.jsonl, format: jsonl}]}
-          models:
-            phi_2: {source: hub, repository: someone/model, revision: [main]}
-            llama_3_8b: {source: hub, repository: a/b/c}
-        """
-    path.write_text(path.read_text() + textwrap.dedent(third))
-    before = path.read_text()
-    with pytest.raises(UserError) as caught:
-        pins.write(path)
-    found = {problem.where.removeprefix("params.yaml: "): str(problem) for problem in caught.value.problems}
-    assert set(found) == {
-        "paper.datasets.snli.revision", "paper.models.llama_3_8b.revision", "third.datasets.snli.files.test[0]",
-        "third.models.phi_2.revision", "third.models.llama_3_8b.revision",
-    }  # fmt: skip
-    assert "someone/pairs at dev: no such revision" in found["paper.datasets.snli.revision"]
-    assert "https://huggingface.co/datasets/someone/pairs/commits/main" in found["paper.datasets.snli.revision"]
-    assert "revision 1.0" in found["paper.models.llama_3_8b.revision"]
-    assert 'revision ["main"]' in found["third.models.phi_2.revision"]
-    assert "owner/name" in found["third.models.llama_3_8b.revision"]
-    assert path.read_text() == before
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"repositories": {}}, "someone/model at v1.0: no such repository"),
-        ({"down": 403}, "403 Forbidden"),
-        ({"down": 503}, "the hub cannot be reached: Server error '503"),
-        ({"repositories": {"models/someone/model": Repository("short", names=("v1.0",))}}, 'the hub answers with "short"'),
-    ],
-)
-def test_pin_says_why_the_hub_gives_no_commit(hub: Hub, page: Callable[..., Path], change: dict[str, Any], message: str) -> None:
-    for name, value in change.items():
-        setattr(hub, name, value)
-    with pytest.raises(UserError, match=message):
-        pins.write(page(phi_2="v1.0"))
-
-
-def test_pin_without_a_network_exits_with_2_and_one_block(
-    page: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = page(phi_2="main")
-    for constant, value in (("ENDPOINT", NOBODY), ("HF_HUB_OFFLINE", True)):
-        monkeypatch.setattr(f"huggingface_hub.constants.{constant}", value)
-        with pytest.raises(SystemExit) as caught:
-            cli.main(["pin", "--params", str(path)])
-        assert caught.value.code == 2
-        error = capsys.readouterr().err
-        assert "ftbench pin: to mend:\nparams.yaml: paper.models.phi_2.revision\n  found:   someone/model at main: the hub cannot" in error
-        assert "unset HF_HUB_OFFLINE" in error
-
-
-@pytest.mark.parametrize("revision", ["main", "ef38235", None])
-def test_a_revision_that_is_not_pinned_says_how_to_pin_it(revision: str | None) -> None:
-    block = {**MODEL, "revision": revision}
-    with pytest.raises(UserError, match="run `ftbench pin`, which writes it"):
-        params.build(HubModel, block, "paper", "models", "phi_2")
-    del block["revision"]
-    with pytest.raises(UserError, match="run `ftbench pin`, which writes it"):
-        params.build(HubModel, block, "paper", "models", "phi_2")
 
 
 @pytest.mark.parametrize("module", ["ftbench.sources", "ftbench.checkpoints"])

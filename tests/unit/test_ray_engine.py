@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from test_scheduling import dvc, ended, pipeline, repo, repro
+from shell_pipelines import dvc, empty_repository, ended, pipeline, repro
 
 from ftbench import ray_engine, resources
 from ftbench.errors import UserError
@@ -26,10 +26,13 @@ with ray_engine.cluster(sys.argv[1], None, {}, 1, lambda stage: 1, print) as pla
 """
 QUICK = {"health_check_initial_delay_ms": 1000, "health_check_period_ms": 500, "health_check_failure_threshold": 4}
 STARTED: list[subprocess.Popen[str]] = []
-assert repo  # a fixture
-
-
 NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+
+
+@pytest.fixture
+def repo(tmp_path, monkeypatch):
+    """An empty DVC repository, as the current folder."""
+    return empty_repository(tmp_path, monkeypatch)
 
 
 class Nodes:

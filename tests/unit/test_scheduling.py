@@ -1,59 +1,21 @@
-"""`ftbench repro` on pipelines of shell commands: order, several at once, failure, interruption, the run cache."""
+"""`ftbench repro` on pipelines of shell commands: order, several at once, failure."""
 
 from __future__ import annotations
 
 import os
-import re
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
+from shell_pipelines import CODE, dvc, empty_repository, ended, pipeline, repro
 
 from ftbench import scheduling, workers
-
-CODE = "import sys; from ftbench import scheduling, workers; place = workers.here(int(sys.argv[1]), {gpus}); "
-CODE += "sys.exit(scheduling.repro(place, keep_going={keep_going}))"
-RUN = [sys.executable, "-c", CODE.format(gpus="()", keep_going=False)]
 
 
 @pytest.fixture
 def repo(tmp_path, monkeypatch):
     """An empty DVC repository, as the current folder."""
-    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / ".dvc/tmp/site"))
-    monkeypatch.chdir(tmp_path)
-    subprocess.run(["git", "init", "--quiet"], check=True)
-    (tmp_path / ".dvc").mkdir()
-    (tmp_path / ".dvc/config").write_text("[core]\n    analytics = false\n")
-    (tmp_path / ".dvc/.gitignore").write_text("*\n")
-    return tmp_path
-
-
-def pipeline(**stages: dict) -> None:
-    """Write dvc.yaml: of each stage its command, and its deps, outs or params; without outs, one named after it."""
-    written = {name: {"outs": [f"{name}.txt"], **stage} for name, stage in stages.items()}
-    yaml = YAML(typ="safe", pure=True)
-    yaml.sort_base_mapping_type_on_output = False
-    with Path("dvc.yaml").open("w") as stream:
-        yaml.dump({"stages": written}, stream)
-
-
-def repro(jobs: int = 2, expected: int = 0, run: list[str] = RUN) -> str:
-    done = subprocess.run([*run, str(jobs)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
-    assert done.returncode == expected, done.stdout
-    return done.stdout
-
-
-def ended(told: str) -> list[tuple[str, str]]:
-    """(stage, how it ended) in the order in which they did."""
-    return re.findall(r"^\[\d+/\d+\] (\S+): (\w+),", told, re.MULTILINE)
-
-
-def dvc(*words: str) -> str:
-    return subprocess.run([sys.executable, "-m", "dvc", *words], capture_output=True, text=True, check=True).stdout
+    return empty_repository(tmp_path, monkeypatch)
 
 
 def test_a_stage_starts_when_what_it_reads_is_there(repo):
@@ -181,94 +143,6 @@ def test_a_worker_that_is_killed_is_a_failure_and_not_a_hang(repo):
     assert "bad failed" in repro(expected=1)
 
 
-def test_going_back_to_an_earlier_value_restores_what_it_gave(repo):
-    pipeline(one={"cmd": "cat params.yaml > one.txt", "params": ["rate"], "deps": ["input"]})
-    Path("input").write_text("same")
-    for rate, how in (("1", "ran"), ("2", "ran"), ("1", "restored")):
-        Path("params.yaml").write_text(f"rate: {rate}\n")
-        assert ended(repro()) == [("one", how)]
-        assert Path("one.txt").read_text() == f"rate: {rate}\n"
-
-
-@pytest.mark.parametrize("out", ["one.txt", "folder"])
-def test_what_was_cut_off_in_the_cache_is_made_anew_and_not_restored(repo, out):
-    """DVC believes an object that nobody may write; it would restore a half of it."""
-    command = "cat params.yaml > one.txt" if out == "one.txt" else "mkdir folder && cat params.yaml > folder/one.txt"
-    pipeline(one={"cmd": command, "params": ["rate"], "outs": [out]})
-    made = {}
-    for rate in ("first", "other"):
-        before = set(Path(".dvc/cache/files").rglob("*"))
-        Path("params.yaml").write_text(f"rate: {rate}\n")
-        repro()
-        made[rate] = [path for path in set(Path(".dvc/cache/files").rglob("*")) - before if path.is_file()]
-    for path in made["first"]:
-        if not path.name.endswith(".dir"):
-            path.chmod(0o644)
-            path.write_text("rate: fir")
-            path.chmod(0o444)
-    Path("params.yaml").write_text("rate: first\n")
-    assert ended(repro()) == [("one", "ran")]
-    assert (Path(out) if out == "one.txt" else Path(out) / "one.txt").read_text() == "rate: first\n"
-    assert [path.read_text() for path in made["first"] if not path.name.endswith(".dir")] == ["rate: first\n"]
-    assert "nothing to do" in repro()
-
-
-def test_what_a_stage_that_is_gone_has_left_is_taken_away_and_comes_back_with_it(repo):
-    made = "mkdir -p all && echo 1 > all/{0}.txt"
-    Path("input").write_text("same")  # DVC's run cache is for stages that read something
-    one, other = ({"cmd": made.format(name), "outs": [f"all/{name}.txt"], "deps": ["input"]} for name in ("one", "other"))
-    folder = {"cmd": "mkdir folder && echo 2 > folder/a", "outs": ["folder"], "deps": ["input"]}
-    reader = {"cmd": "ls all > reader.txt", "deps": ["all"]}
-    pipeline(one=one, other=other, folder=folder, reader=reader)
-    repro(jobs=1)
-    repro(jobs=1)  # DVC cannot know that the reader reads what the others make
-    Path("all/mine.txt").write_text("of no stage")
-    pipeline(one=one, reader=reader)
-    told = repro()
-    assert "all/other.txt: of a stage that is gone" in told
-    assert "folder: of a stage that is gone" in told
-    assert sorted(path.name for path in Path("all").iterdir()) == [".gitignore", "mine.txt", "one.txt"]
-    assert not Path("folder").exists()
-    pipeline(one=one, other=other, folder=folder, reader=reader)
-    told = repro(jobs=1)
-    assert ("other", "restored") in ended(told)
-    assert Path("folder/a").read_text() == "2\n"
-
-
-def test_what_a_stage_that_is_gone_has_left_stays_where_another_reads_it_or_it_is_a_link(repo):
-    pipeline(one={"cmd": "mkdir data && echo 1 > data/a", "outs": ["data"]}, other={"cmd": "echo 2 > other.txt"})
-    repro()
-    kept = Path("other.txt").read_text()
-    (place,) = [path for path in Path(".dvc/cache/files").rglob("*") if path.is_file() and path.read_text() == kept]
-    Path("other.txt").unlink()
-    Path("other.txt").symlink_to(place)  # as with DVC's cache.type symlink
-    pipeline(reader={"cmd": "cat data/a > reader.txt", "deps": ["data/a"]})
-    assert "gone" not in repro()
-    assert Path("data/a").read_text() == "1\n"
-    assert place.read_text() == kept
-
-
-def test_what_was_edited_since_a_stage_that_is_gone_made_it_stays(repo):
-    pipeline(one={"cmd": "echo 1 > one.txt"}, other={"cmd": "echo 2 > other.txt"})
-    repro()
-    Path("other.txt").unlink()
-    Path("other.txt").write_text("edited")
-    pipeline(one={"cmd": "echo 1 > one.txt"})
-    assert "gone" not in repro()
-    assert Path("other.txt").read_text() == "edited"
-
-
-def test_an_output_that_was_edited_or_cut_off_is_made_or_restored_again(repo):
-    pipeline(one={"cmd": "cat params.yaml > one.txt", "params": ["rate"]})
-    Path("params.yaml").write_text("rate: 1\n")
-    repro()
-    for text in ("rate: 2\n", "ra", ""):
-        Path("one.txt").unlink()
-        Path("one.txt").write_text(text)
-        assert len(ended(repro())) == 1
-        assert Path("one.txt").read_text() == "rate: 1\n"
-
-
 def test_a_stage_that_ran_out_of_memory_is_told_of_and_recorded_until_it_succeeds(repo):
     pipeline(bad={"cmd": "echo MemoryError; exit 1"})
     told = repro(expected=1)
@@ -278,101 +152,6 @@ def test_a_stage_that_ran_out_of_memory_is_told_of_and_recorded_until_it_succeed
     pipeline(bad={"cmd": "echo 1 > bad.txt"})
     repro()
     assert not Path(".ftbench/failures/bad.json").exists()
-
-
-def test_a_stage_dies_with_the_process_that_started_it(repo):
-    """Or it would go on writing beside the next run."""
-    Path("long.py").write_text("import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(60)\n")
-    pipeline(long={"cmd": "python long.py"})
-    process = subprocess.Popen([*RUN, "2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 30
-    while not (Path("pid").exists() and Path("pid").read_text()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    process.kill()
-    process.wait()
-    number = int(Path("pid").read_text())
-    while Path(f"/proc/{number}").exists() and "Z" not in Path(f"/proc/{number}/stat").read_text().rsplit(")", 1)[1]:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    Path("long.py").write_text("open('long.txt', 'w').write('1')\n")
-    assert ended(repro()) == [("long", "ran")]
-
-
-def test_what_follows_an_output_that_came_out_the_same_does_not_run(repo):
-    pipeline(
-        one={"cmd": "echo same > one.txt", "params": ["rate"]},
-        two={"cmd": "cat one.txt > two.txt", "deps": ["one.txt"]},
-    )
-    Path("params.yaml").write_text("rate: 1\n")
-    repro()
-    Path("params.yaml").write_text("rate: 2\n")
-    assert ended(repro()) == [("one", "ran"), ("two", "unchanged")]
-
-
-@pytest.mark.parametrize("inherited", [signal.SIG_DFL, signal.SIG_IGN])
-def test_an_interruption_ends_the_running_stages_and_keeps_what_was_finished(repo, inherited):
-    pipeline(
-        done={"cmd": "echo 1 > done.txt"},
-        long={"cmd": "echo $$ > pid; sleep 60; echo 1 > long.txt", "deps": ["done.txt"]},
-    )
-    before = signal.signal(signal.SIGINT, inherited)  # a shell's background job is started with SIGINT ignored
-    try:
-        process = subprocess.Popen([*RUN, "2"], stdout=subprocess.PIPE, text=True, start_new_session=True)
-    finally:
-        signal.signal(signal.SIGINT, before)
-    deadline = time.monotonic() + 30
-    while not (Path("pid").exists() and Path("pid").read_text().strip()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    told, _ = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert "interrupted" in told
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(Path("pid").read_text()), 0)
-    pipeline(done={"cmd": "echo 1 > done.txt"}, long={"cmd": "echo 1 > long.txt", "deps": ["done.txt"]})
-    assert ended(repro()) == [("long", "ran")]
-
-
-def test_an_interruption_in_the_midst_of_imports_waits_for_their_end_and_is_not_lost(monkeypatch):
-    with scheduling.terminated_is_interrupted() as came:
-        monkeypatch.setattr(scheduling.preload, "importing", True)
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert came == [signal.SIGINT, signal.SIGTERM]
-        monkeypatch.setattr(scheduling.preload, "importing", False)
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
-
-
-def test_another_dvc_at_work_is_said_and_not_disturbed(repo):
-    import zc.lockfile
-
-    pipeline(one={"cmd": "echo 1 > one.txt"})
-    (repo / ".dvc/tmp").mkdir()
-    held = zc.lockfile.LockFile(str(repo / ".dvc/tmp/lock"))
-    try:
-        told = repro(expected=1)
-    finally:
-        held.close()
-    assert "another DVC process is at work in this folder. Nothing was started. Wait until it has ended" in told
-    assert not Path("one.txt").exists()
-
-
-def test_a_second_run_beside_a_running_one_says_who_is_at_work_and_does_not_disturb_it(repo):
-    pipeline(one={"cmd": "touch started; until test -e go; do sleep 0.1; done; echo 1 > one.txt"})
-    first = subprocess.Popen([*RUN, "1"], stdout=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 30
-    while not Path("started").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    told = repro(expected=1)
-    assert re.search(rf"at work in this folder: `ftbench repro`, process {first.pid} on \S+, since \d{{4}}-", told)
-    Path("go").touch()
-    assert ended(first.communicate(timeout=30)[0]) == [("one", "ran")]
-    assert first.returncode == 0
-    assert not scheduling.HOLDER.exists()
 
 
 def test_a_pipeline_that_dvc_cannot_read_is_said_in_its_words(repo):

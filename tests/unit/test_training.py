@@ -1,61 +1,21 @@
-"""The mechanics of training: accumulation, padding, frozen weights, broken losses and crashed runs."""
+"""The mechanics of training: accumulation, padding, frozen weights and what is recorded."""
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from transformers import TrainerCallback
-from transformers.integrations import integration_utils
+from training_jobs import HYPOTHESES, LORA, PREMISES, PROMPT, Base, job, nothing, pair_rows, without_dropout
 
-from ftbench import adapters, arms, bases, costs, flags, inference, models, movement, schema, training
-from ftbench.errors import UserError
-from ftbench.text import encode_answers, encode_pairs
-
-Base = Callable[[str], Path]
-LORA = schema.LoraAdapter(r=4, lora_alpha=8, lora_dropout=0.1, target_modules=["query", "value"])
-PROMPT = schema.PromptAdapter(num_virtual_tokens=3, encoder_reparameterization_type="MLP", encoder_hidden_size=16)
-NF4 = schema.Quantization(bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=False, bnb_4bit_compute_dtype="float32")
-PREMISES = ["A man is sleeping.", "Two dogs", "A woman in a red shirt is riding a bike in the park.", "No dog is eating."] * 2
-HYPOTHESES = ["A person is asleep.", "The dogs are not running in the house.", "She is outdoors.", "A boy"] * 2
+from ftbench import adapters, arms, bases, flags, inference, models, movement, schema, training
+from ftbench.text import encode_answers
 
 
 @pytest.fixture(autouse=True)
 def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def job(base: Path, **settings: Any) -> arms.Job:
-    rate = settings.pop("learning_rate", 0.01)
-    settings = {"max_steps": 1, "per_device_train_batch_size": 8, "logging_steps": 1, "train_sampling_strategy": "sequential", **settings}
-    return arms.Job(
-        study="study", arm="arm", seed=0, settings=schema.Arm(training=schema.Training(**settings), learning_rate=rate),
-        text=schema.Text(max_length=64), base_model="tiny", data=Path("data"), base=base, out=Path("out"),
-        curve=Path("curve.csv"), cost=Path("cost.json"), resources=Path("resources.csv"),
-    )  # fmt: skip
-
-
-def pair_rows(tokenizer: Any) -> list[dict[str, Any]]:
-    return arms.with_labels(encode_pairs(tokenizer, PREMISES, HYPOTHESES, 64), [0, 1, 2, 0, 1, 2, 0, 1])
-
-
-def without_dropout(model: Any) -> Any:
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0
-        for name in ("attention_dropout", "hidden_dropout"):
-            if isinstance(getattr(module, name, None), float):
-                setattr(module, name, 0.0)
-    return model
-
-
-def nothing(model: Any) -> dict[str, float]:
-    return {"loss": 0.0}
 
 
 @pytest.mark.parametrize("kind", ["roberta head", "llama head", "phi", "llama", "bloom", "falcon"])
@@ -112,42 +72,6 @@ def test_weights_that_are_frozen_stay_bit_identical_and_all_others_change(tiny_b
         assert [name for name in added if torch.equal(added[name], now[name])] == []
 
 
-def stopped_by(spoil: Callable[[Any], object], base: Path, **settings: Any) -> Any:
-    """The one problem with which the training of an encoder ends whose head was spoilt."""
-    tokenizer, model = bases.load_tokenizer(base), models.load_encoder(base, seed=0)
-    spoil(model.classifier.out_proj)
-    with pytest.raises(UserError) as stopped:
-        training.train(job(base, **settings), model, tokenizer, pair_rows(tokenizer), nothing)
-    [problem] = stopped.value.problems
-    assert not list(Path(".ftbench/scratch").glob("*"))
-    return problem
-
-
-def test_a_loss_that_is_no_number_stops_the_arm_with_its_step_rate_and_gradient_norm(tiny_base: Base) -> None:
-    problem = stopped_by(lambda head: head.weight.data.fill_(float("nan")), tiny_base("roberta"), learning_rate=0.02)
-    assert problem.where == "study.arm, seed 0: step 1"
-    assert problem.found == "the loss is nan at learning rate 0.02, gradient norm nan"
-
-
-def test_a_loss_that_diverges_stops_the_arm_long_before_it_is_infinite(tiny_base: Base) -> None:
-    # every example of another label costs about a thousand nats
-    problem = stopped_by(lambda head: head.bias.data[0].fill_(1000.0), tiny_base("roberta"), learning_rate=0.02)
-    found = re.fullmatch(r"the loss is ([\d.]+) at learning rate 0\.02, gradient norm ([\d.]+)", problem.found)
-    assert found is not None, problem.found
-    assert 100 < float(found[1]) < 1001
-    assert float(found[2]) > 0
-    assert problem.where == "study.arm, seed 0: step 1"
-    assert problem.allowed == "a finite loss, of at most 100"
-    assert "lower learning_rate" in problem.mend
-
-
-def test_a_last_update_that_leaves_no_finite_weights_stops_the_arm(tiny_base: Base) -> None:
-    # after the loss, before the update
-    problem = stopped_by(lambda head: head.bias.register_hook(lambda gradient: gradient * float("inf")), tiny_base("roberta"), max_steps=1)
-    assert problem.where == "study.arm, seed 0: step 1, the last"
-    assert problem.found == "weights that are no finite numbers"
-
-
 def test_how_far_the_trained_weights_moved_is_recorded(tiny_base: Base) -> None:
     base = tiny_base("roberta")
     tokenizer = bases.load_tokenizer(base)
@@ -160,161 +84,6 @@ def test_how_far_the_trained_weights_moved_is_recorded(tiny_base: Base) -> None:
     before = {"a": torch.tensor([3.0, 0.0]), "b": torch.tensor([[4.0]])}
     after = {"a": torch.tensor([3.0, 0.5]), "b": torch.tensor([[4.0]])}
     assert movement.moved(before, after) == 0.1  # 0.5 of a length of 5
-
-
-def test_a_checkpoint_whose_state_was_cut_off_is_not_gone_on_from(tmp_path: Path) -> None:
-    for step, state in ((4, '{"global_step": 4}'), (10, '{"global_step": 1'), (12, "")):
-        (tmp_path / f"checkpoint-{step}").mkdir()
-        (tmp_path / f"checkpoint-{step}/trainer_state.json").write_text(state)
-    (tmp_path / "checkpoint-14").mkdir()
-    assert training._last_checkpoint(tmp_path) == tmp_path / "checkpoint-4"
-
-
-@pytest.mark.parametrize("asked", [True, False])
-def test_whether_algorithms_are_deterministic_is_a_setting_and_recorded(tiny_base: Base, asked: bool) -> None:
-    base = tiny_base("roberta")
-    tokenizer = bases.load_tokenizer(base)
-    training.train(job(base, full_determinism=asked), models.load_encoder(base, seed=0), tokenizer, pair_rows(tokenizer), nothing)
-    assert torch.are_deterministic_algorithms_enabled() == asked
-    assert costs.environment()["deterministic_algorithms"] == asked
-
-
-@pytest.mark.parametrize("optim", ["paged_adamw_8bit", "paged_adamw_32bit", "adamw_bnb_8bit", "adamw_torch_fused", "adafactor"])
-def test_every_optimiser_that_a_processor_has_takes_a_step(tiny_base: Base, optim: str) -> None:
-    base = tiny_base("roberta")
-    tokenizer = bases.load_tokenizer(base)
-    model = models.load_encoder(base, seed=0)
-    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
-    training.train(job(base, optim=optim), model, tokenizer, pair_rows(tokenizer), nothing)
-    assert any(not torch.equal(before[name], parameter) for name, parameter in model.named_parameters())
-
-
-def test_half_precision_without_a_gpu_is_refused_by_its_key(tiny_base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(UserError, match=r"study\.arm: training\.fp16\n  found:   true, on a machine without a GPU"):
-        training._arguments(job(tiny_base("roberta"), fp16=True), Path("scratch"))
-
-
-def test_mixed_precision_in_bf16_runs_on_a_processor_and_keeps_weights_in_float32(tiny_base: Base) -> None:
-    base = tiny_base("roberta")
-    tokenizer = bases.load_tokenizer(base)
-    losses = []
-    for mixed in (False, True):
-        model = without_dropout(models.load_encoder(base, seed=0))
-        losses.append(training.train(job(base, bf16=mixed), model, tokenizer, pair_rows(tokenizer), nothing).curve[0]["loss"])
-        assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
-    assert losses[1] != losses[0]
-    assert losses[1] == pytest.approx(losses[0], rel=0.02)
-
-
-def test_a_run_that_crashed_goes_on_from_its_checkpoint_and_gives_the_same_bytes(tiny_base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
-    base = tiny_base("llama")
-    tokenizer = bases.load_tokenizer(base)
-    rows = pair_rows(tokenizer)
-    adapter = LORA.model_copy(update={"target_modules": ["q_proj", "v_proj"]})
-    crashing = {"at": 0}
-
-    def start(**changed: Any) -> tuple[bytes, training.Run]:
-        model = models.load_decoder_head(base, NF4, "last", seed=0)
-        model = adapters.lora(model, adapter, 0, None, "score")
-        settings = {
-            "max_steps": 8, "per_device_train_batch_size": 2, "gradient_accumulation_steps": 2, "eval_strategy": "steps", "eval_steps": 3,
-            "train_sampling_strategy": "random", **changed,
-        }  # fmt: skip
-        calls = {"n": 0}
-
-        features = [{"input_ids": row["input_ids"]} for row in rows]
-        labels = [row["labels"] for row in rows]
-
-        def validate(model: Any) -> Mapping[str, float]:
-            calls["n"] += 1
-            if calls["n"] == crashing["at"]:
-                raise MemoryError("no memory")
-            return training.validate_head(tokenizer, features, labels, 4)(model)
-
-        run = training.train(job(base, **settings), model, tokenizer, rows, validate)
-        models.save_weights(model, Path("weights.safetensors"))
-        return Path("weights.safetensors").read_bytes(), run
-
-    whole, run = start()
-    assert run.cost["resumed"] is False
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)  # after every step
-    crashing["at"] = 2
-    with pytest.raises(MemoryError):
-        start()
-    [scratch] = Path(".ftbench/scratch").iterdir()
-    assert [path.name for path in scratch.glob("checkpoint-*")] == ["checkpoint-5"], "only the last is kept; step 6 crashed before its own"
-    assert not list(scratch.rglob("training_args.bin"))
-    crashing["at"] = 0
-    other = start(weight_decay=0.3)[1]
-    assert other.cost["resumed"] is False, "another setting never resumes this checkpoint"
-    resumed, again = start()
-    assert again.cost["resumed"] is True
-    assert resumed == whole
-    assert again.curve == run.curve
-    assert [row["step"] for row in run.curve] == [1, 2, 3, 4, 5, 6, 7, 8]
-    assert not list(Path(".ftbench/scratch").iterdir())
-
-
-def test_every_setting_reaches_the_trainer_under_its_own_name(tiny_base: Base) -> None:
-    given = {
-        "max_steps": 7, "per_device_train_batch_size": 3, "per_device_eval_batch_size": 6, "gradient_accumulation_steps": 5,
-        "weight_decay": 0.25, "warmup_steps": 0.1, "lr_scheduler_type": "cosine", "optim": "adamw_torch_fused",
-        "max_grad_norm": 0.5, "eval_strategy": "steps", "eval_steps": 11, "logging_steps": 13,
-        "gradient_checkpointing": True, "train_sampling_strategy": "group_by_length",
-    }  # fmt: skip
-    arguments = training._arguments(job(tiny_base("roberta"), learning_rate=0.125, **given), Path("scratch"))
-    expected = {**given, "learning_rate": 0.125, "activation_checkpointing": True}
-    expected.pop("gradient_checkpointing")
-    assert {name: getattr(arguments, name) for name in expected} == expected
-    assert (arguments.num_train_epochs, arguments.bf16, arguments.fp16) == (3.0, False, False)
-    assert arguments.full_determinism == torch.cuda.is_available()
-    assert arguments.report_to == []
-    left = {"num_train_epochs", "bf16", "fp16", "full_determinism", "report_to"}
-    assert set(schema.Training.model_fields) - set(given) == left, "a setting that this test does not know"
-
-
-class Written:
-    """A tracker that notes what it is told, in place of one that is not installed."""
-
-    def __init__(self) -> None:
-        self.run_name, self.folder, self.names, self.arguments = None, None, set(), ""
-
-    def callback(self) -> type:
-        class Noting(TrainerCallback):
-            def on_train_begin(_, args: Any, state: Any, control: Any, **__: Any) -> None:  # noqa: N805
-                self.run_name, self.folder = args.run_name, os.environ.get("TENSORBOARD_LOGGING_DIR")
-                self.arguments = args.to_json_string()
-
-            def on_log(_, args: Any, state: Any, control: Any, logs: Any = None, **__: Any) -> None:  # noqa: N805
-                self.names |= set(logs)
-
-        return Noting
-
-
-def test_a_tracked_training_gives_the_same_bytes_and_tells_the_tracker_its_name_and_no_secret(
-    tiny_base: Base, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    base = tiny_base("roberta")
-    tokenizer = bases.load_tokenizer(base)
-    told = Written()
-    monkeypatch.setitem(integration_utils.INTEGRATION_TO_CALLBACK, "tensorboard", told.callback())
-    monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", "")
-    monkeypatch.setenv("A_SECRET", "hunter2-hunter2")
-    left = []
-    for report_to in ("none", "tensorboard"):
-        model = models.load_encoder(base, 0)
-        one = job(base, max_steps=3, report_to=report_to, eval_strategy="steps", eval_steps=2, train_sampling_strategy="random")
-        run = training.train(one, model, tokenizer, pair_rows(tokenizer), nothing)
-        left.append((run.curve, {name: value.clone() for name, value in model.state_dict().items()}, training._fingerprint(one)))
-        assert (told.run_name is None) == (report_to == "none")
-    (curve, weights, fingerprint), (other_curve, other_weights, other_fingerprint) = left
-    assert curve == other_curve
-    assert all(torch.equal(weights[name], other_weights[name]) for name in weights)
-    assert fingerprint == other_fingerprint, "so that a run that crashed is resumed with or without a tracker"
-    assert (told.run_name, told.folder) == ("study/arm-0", ".ftbench/tracking/study/arm-0")
-    assert {"loss", "learning_rate", "grad_norm", "eval_loss"} <= told.names
-    assert "hunter2" not in told.arguments
 
 
 def test_a_soft_prompt_is_trained_with_padding_on_the_right_since_on_the_left_it_would_change_the_loss(tiny_base: Base) -> None:
@@ -397,13 +166,3 @@ def test_the_seed_of_a_stream_is_shared_by_the_arms_of_a_study_and_by_no_other_s
     assert one.derived_seed("head") == replace(one, arm="other").derived_seed("head")
     others = {one.derived_seed("adapter"), replace(one, seed=1).derived_seed("head"), replace(one, study="other").derived_seed("head")}
     assert len(others | {one.derived_seed("head")}) == 4
-
-
-@pytest.mark.parametrize(
-    ("quantization", "mixed", "expected"), [(NF4, {}, "float32"), (None, {"bf16": True}, "bfloat16"), (None, {}, "float32")]
-)
-def test_what_is_frozen_is_in_the_compute_dtype_or_that_of_mixed_precision(
-    quantization: Any, mixed: dict[str, bool], expected: str
-) -> None:
-    settings = schema.Training(max_steps=1, per_device_train_batch_size=1, **mixed)  # type: ignore[arg-type]
-    assert arms.dtype(schema.Arm(training=settings, learning_rate=0.1, quantization=quantization)) == expected
