@@ -83,6 +83,7 @@ def run(names: Sequence[str], options: Options, num_repeats: int, out: Path, fin
         except NotRunError as error:
             record = {"not_run": str(error)}
         record |= {"quick": options.quick, "total_seconds": time.perf_counter() - started, "environment": costs.environment()}
+        record |= {"texts": "real" if options.texts else "generated", "checkpoint": options.checkpoint.name if options.checkpoint else None}
         records[name] = record
         kept[name] = record
         files.write_json(out, {"rows": kept})

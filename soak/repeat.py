@@ -4,9 +4,11 @@ The first is the one that this checkout holds, which must be up to date; the sec
 Results must be the same bytes. Pages show seconds and memory too: they are drawn once more from the second run's results and the first
 run's measurements, and must then be the same bytes as well. Sweeps are no stages and are not made again. Writes its counts to
 reports/reliability.json.
+Of runs on two machines, whose last bits differ, `--digits` compares the metrics instead: which differ once rounded, and by how much.
 Examples:
   python soak/repeat.py
   python soak/repeat.py --finished ../another-checkout
+  python soak/repeat.py --finished ../copied-from-another-machine --digits 3
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import fnmatch
 import shlex
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import edits
@@ -25,8 +28,26 @@ from ruamel.yaml import YAML
 
 from ftbench import dvc_files, files
 
-KEY = "two_runs"
+KEY, KEY_OF_MACHINES = "two_runs", "two_machines"
 PAGES = ("compare", "report")  # the stages that make pages begin so
+
+
+def metrics(folder: Path) -> dict[str, float]:
+    """Every number of a project's metrics.json, by study, entry and metric."""
+    found = {}
+    for path in sorted(folder.glob("reports/*/metrics.json")):
+        for entry, values in files.read_json(path).items():
+            numbers = {name: value for name, value in values.items() if isinstance(value, int | float)} if isinstance(values, dict) else {}
+            found |= {f"{path.parent.name}.{entry}.{name}": float(value) for name, value in numbers.items()}
+    return found
+
+
+def apart(first: Mapping[str, float], second: Mapping[str, float], digits: int) -> list[str]:
+    """Which metrics of two projects differ once rounded to so many digits after the point, by how much, those furthest apart first."""
+    lacking = [f"{name} is in one of the two alone" for name in sorted(first.keys() ^ second.keys())]
+    common = [name for name in first if name in second and round(first[name], digits) != round(second[name], digits)]
+    common.sort(key=lambda name: (-abs(first[name] - second[name]), name))
+    return lacking + [f"{name}: {first[name]:.6g} and {second[name]:.6g}, {abs(first[name] - second[name]):.2g} apart" for name in common]
 
 
 def pages_again(first: Path, second: Path) -> None:
@@ -64,9 +85,17 @@ def main() -> None:
     """Run the script."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     parser.add_argument("--finished", type=Path, metavar="FOLDER", help="a checkout that was run from scratch: the second, not made again")
+    parser.add_argument("--digits", type=int, help="with --finished: compare metrics alone, rounded to so many")
     parser.add_argument("--small", action="store_true", help="two runs of the small project in place of the whole")
     parser.add_argument("--out", type=Path, default=table.RELIABILITY)
     arguments = parser.parse_args()
+    if arguments.digits is not None:
+        if not arguments.finished:
+            parser.error("--digits needs --finished")
+        ours, theirs = metrics(small.shrunken.ROOT), metrics(arguments.finished)
+        content = {"metrics_compared": len(ours), "digits": arguments.digits}
+        table.finish(KEY_OF_MACHINES, content, apart(ours, theirs, arguments.digits), arguments.out)
+        return
     with tempfile.TemporaryDirectory(prefix="repeat-") as name:
         first, second = small.shrunken.ROOT, Path(name) / "second"
         if arguments.small:
@@ -80,12 +109,12 @@ def main() -> None:
             shutil.copytree(arguments.finished, second, ignore=_what_no_stage_reads)
         else:
             edits.from_scratch(first, second)
-        ours, theirs = edits.current(first), edits.current(second)
-        faults = [f"{path} differs" for path in small.differing(ours, theirs)]
+        made, again = edits.current(first), edits.current(second)
+        faults = [f"{path} differs" for path in small.differing(made, again)]
         pages_again(first, second)
-        shown, again = pages(first), pages(second)
-        faults += [f"{path} differs, given the same measurements" for path in small.differing(shown, again)]
-    content = {"outputs_compared": len(ours), "pages_compared": len(shown)}
+        shown = pages(first)
+        faults += [f"{path} differs, given the same measurements" for path in small.differing(shown, pages(second))]
+    content = {"outputs_compared": len(made), "pages_compared": len(shown)}
     table.finish(KEY, content, faults, arguments.out)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import functools
+import json
 import os
 import shutil
 import subprocess
@@ -136,13 +137,27 @@ def difference(ours: dict[str, bytes], other: dict[str, bytes]) -> str:
 
 
 def results(folder: Path) -> dict[str, bytes]:
-    """The files of a run that are a function of data, params and code alone, by path."""
+    """The files of a run that are a function of data, params and code alone, by path, and dvc.lock without the hashes of the others."""
     paths = {path.relative_to(folder).as_posix(): path for top in ("data", "models", "reports") for path in (folder / top).rglob("*")}
-    return {
+    found = {
         name: path.read_bytes()
         for name, path in paths.items()
         if path.is_file() and any(fnmatch.fnmatch(name, pattern) for pattern in RESULTS)
     }
+    return {**found, "dvc.lock": json.dumps(locked(folder), sort_keys=True).encode()}
+
+
+def locked(folder: Path) -> dict[str, Any]:
+    """dvc.lock as data; of files that hold seconds or memory, and of folders with such files, no hash and no size."""
+    from ruamel.yaml import YAML
+
+    stages = YAML(typ="safe", pure=True).load((folder / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    for stage in stages.values():
+        for entry in (*stage.get("deps", []), *stage.get("outs", [])):
+            if entry["path"].startswith("reports/") and not any(fnmatch.fnmatch(entry["path"], pattern) for pattern in RESULTS):
+                for key in ("md5", "size", "nfiles"):
+                    entry.pop(key, None)
+    return dict(stages)
 
 
 def stages(folder: Path, environment: Mapping[str, str]) -> list[str]:

@@ -67,16 +67,19 @@ def as_rank(main: Callable[[], None]) -> None:
     try:
         main()
     except BaseException as error:
-        mistakes = [asdict(problem) for problem in error.problems] if isinstance(error, UserError) else None
-        report = {"at": time.time_ns(), "mistakes": mistakes, "said": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()}
+        code = 1
         try:
+            mistakes = [asdict(problem) for problem in error.problems] if isinstance(error, UserError) else None
+            code = 2 if mistakes else 1
+            said, trace = f"{type(error).__name__}: {error}", traceback.format_exc()
+            report = json.dumps({"at": time.time_ns(), "mistakes": mistakes, "said": said, "trace": trace})
             with files.written_atomically(Path(os.environ[FOLDER]) / f"{rank()}.json") as report_file:  # it may be stopped while it writes
-                report_file.write_text(json.dumps(report), encoding="utf-8")
-        except OSError:  # no disk is left: what it prints is all there is
-            traceback.print_exc()
+                report_file.write_text(report, encoding="utf-8")
+        except BaseException:  # no disk or no memory is left: what it prints is all there is
+            traceback.print_exception(error)
             sys.stderr.flush()
         finally:
-            os._exit(2 if mistakes else 1)  # at once: an orderly end waits for ranks that wait for this one
+            os._exit(code)  # at once: an orderly end waits for ranks that wait for this one
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
@@ -149,14 +152,15 @@ def _start(num_processes: int, folder: Path) -> None:
 def _failure(failures: dict[int, Any], num_processes: int, folder: Path) -> Exception:
     """The failure that the others, of ranks that then could not reach it or were stopped by the launcher, follow from."""
     reports = {int(path.stem): json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")}
-    unreported = min(failures, key=lambda number: (failures[number].exitcode == -signal.SIGTERM, number))  # the launcher stops the others
-    number = min(reports, key=lambda number: reports[number]["at"], default=unreported)
+    # one that failed and could not write why came before those that it left alone; the launcher stops others, by SIGTERM
+    unreported = [number for number, failure in sorted(failures.items()) if failure.exitcode > 0 and number not in reports]
+    number = unreported[0] if unreported else min(reports, key=lambda number: reports[number]["at"], default=min(failures))
     first = reports.get(number)
     if first and first["mistakes"]:
         return UserError([Problem(**problem) for problem in first["mistakes"]])
     for killed, failure in sorted(failures.items()):
         if failure.exitcode < 0 and failure.exitcode != -signal.SIGTERM:
-            name, why = signal.Signals(-failure.exitcode).name, ", as when memory runs out" * (failure.exitcode == -signal.SIGKILL)
+            name, why = signal.Signals(-failure.exitcode).name, ", as when out of memory" * (failure.exitcode == -signal.SIGKILL)
             return RankError(f"rank {killed} of {num_processes} was ended by {name}{why}")
     if first is None:  # it did not come so far as to write one
         return RankError(f"rank {number} of {num_processes} exited with {failures[number].exitcode}\n{_printed(folder, number, 'stderr')}")

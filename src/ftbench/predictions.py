@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,9 +96,9 @@ def are_of_pairs(path: Path) -> bool:
 
 def _column(table: Any, name: str) -> Rows:
     column = table.column(name)
-    if column.null_count:
-        return np.array(column.to_pylist(), dtype=object)
-    return np.asarray(column.to_numpy(zero_copy_only=False))
+    if column.type in ("string", "large_string"):  # the same in every file of a study, and interned kept once
+        return np.array([value if value is None else sys.intern(value) for value in column.to_pylist()], dtype=object)
+    return np.array(column.to_pylist(), dtype=object) if column.null_count else np.asarray(column.to_numpy(zero_copy_only=False))
 
 
 def read(report: Path, entry: Entry, shared: Sequence[str], per_seed: Sequence[str]) -> dict[str, Predictions]:

@@ -40,6 +40,7 @@ FACTORS = {
 BASELINES = {"snli": ["majority"], "multinli": ["untrained_head"], "multinli_llm": [], "prompting": ["zero_shot"], "alpaca": ["bloom_3b"]}
 REFERENCES = {"multinli": "lora-shared", "multinli_llm": "study_layer-last_token", "alpaca": "bloom_3b-equal"}
 DIMENSIONS = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+TOKEN = "hf_planted_and_in_no_file_of_a_run"  # noqa: S105  nobody's
 ROWS = {"train": 48, "validation": 12, "test": 30, "test_matched": 30, "test_mismatched": 24}
 
 
@@ -137,7 +138,7 @@ def environment(folder: Path) -> dict[str, str]:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "GIT_"))}
     own = {"PATH": path, "PYTHONPATH": str(folder / "src"), "DVC_SITE_CACHE_DIR": str(folder / ".dvc/tmp/site"), "HF_HUB_OFFLINE": "1"}
-    return {**kept, **own}
+    return {**kept, **own, "HF_TOKEN": TOKEN}
 
 
 def hide_what_is_not_declared(folder: Path) -> None:

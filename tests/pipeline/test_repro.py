@@ -81,6 +81,14 @@ def test_a_run_leaves_what_people_read(pipeline):
     assert json.loads((pipeline / "reports/alpaca/answers.json").read_text())["answers"]
 
 
+def test_a_token_of_the_hub_stands_in_no_file_of_a_whole_run(pipeline):
+    """Neither in outputs nor in logs, DVC's notes or its cache."""
+    files = [path for path in pipeline.rglob("*") if path.is_file() and not path.is_symlink()]
+    assert {"logs", "tmp", "cache", "reports", "models"} <= {part for path in files for part in path.relative_to(pipeline).parts}
+    assert len(files) > 300
+    assert [str(path) for path in files if shrunken.TOKEN.encode() in path.read_bytes()] == []
+
+
 def test_git_sees_what_people_read_and_not_what_dvc_keeps(pipeline):
     tracked = shrunken.run(pipeline, "git", "ls-files").splitlines()
     assert {"dvc.lock", "reports/README.md", "reports/multinli/metrics.json", "reports/multinli/usage/lora-own.csv"} <= set(tracked)

@@ -60,7 +60,7 @@ def is_gone(process: int) -> bool:
             "script: to mend:\na\n  found:   b\n  allowed: c\nd\n  found:   e\n",
         ),
         ("raise MemoryError('no memory')", 1, "script: RankError: rank 1 of 2: MemoryError: no memory\n"),
-        ("os.kill(os.getpid(), signal.SIGKILL)", 1, "script: RankError: rank 1 of 2 was ended by SIGKILL, as when memory runs out\n"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", 1, "script: RankError: rank 1 of 2 was ended by SIGKILL, as when out of memory\n"),
     ],
     ids=["mistake", "fault", "killed"],
 )
@@ -76,8 +76,16 @@ def test_a_process_that_fails_stops_the_other_and_its_failure_is_that_of_the_sta
     assert ("in main\n    raise MemoryError" in record) == ("MemoryError" in fail), "where it happened in the process that it happened in"
 
 
-def test_a_process_that_fails_and_cannot_write_why_is_told_by_what_it_printed(tmp_path: Path) -> None:
-    process = start(tmp_path, "os.environ[launch.FOLDER] = 'out'; raise MemoryError('no memory')")  # as where a disk is full
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "os.environ[launch.FOLDER] = 'out'",  # as where a disk is full
+        "launch.json.dumps = lambda _: (_ for _ in ()).throw(MemoryError())",
+    ],
+    ids=["disk", "memory"],
+)
+def test_a_process_that_fails_and_cannot_write_why_is_told_by_what_it_printed(tmp_path: Path, fault: str) -> None:
+    process = start(tmp_path, f"{fault}; raise MemoryError('no memory')")
     err = process.communicate(timeout=60)[1]
     assert process.returncode == 1
     assert "script: RankError: rank 1 of 2 exited with 1\n" in err

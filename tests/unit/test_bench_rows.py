@@ -88,11 +88,15 @@ def test_result_files_that_differ_between_two_runs_are_counted(tmp_path):
     for name in ("models/base/a/config.json", "reports/snli/predictions/b.parquet", "reports/snli/costs/c.json"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x")
+    outs = [{"path": "reports/snli/predictions/b.parquet", "md5": "1"}, {"path": "reports/snli/costs/c.json", "md5": "2", "size": 3}]
+    (tmp_path / "dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": {"evaluate": {"cmd": "e", "outs": outs}}}))
     found = repro.results(tmp_path)
-    assert sorted(found) == ["models/base/a/config.json", "reports/snli/predictions/b.parquet"]
+    assert sorted(found) == ["dvc.lock", "models/base/a/config.json", "reports/snli/predictions/b.parquet"]
+    kept = [{"path": "reports/snli/predictions/b.parquet", "md5": "1"}, {"path": "reports/snli/costs/c.json"}]  # seconds differ
+    assert json.loads(found["dvc.lock"]) == {"evaluate": {"cmd": "e", "outs": kept}}
     assert repro.difference(found, found) == ""
     changed = {**found, "models/base/a/config.json": b"y"}
-    assert repro.difference(found, changed) == "1 of 2 result files differ, models/base/a/config.json among them"
+    assert repro.difference(found, changed) == "1 of 3 result files differ, models/base/a/config.json among them"
     assert repro.difference({}, {}) == "no result file"
 
 

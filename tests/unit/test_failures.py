@@ -43,6 +43,7 @@ def test_out_of_memory_names_the_arm_what_was_predicted_and_what_to_change(root:
         "MemoryError",
         "RuntimeError: [enforce fail] DefaultCPUAllocator: can't allocate memory: you tried",
         "[Errno 12] Cannot allocate memory",
+        "train_qlora_label: RankError: rank 1 of 2 was ended by SIGKILL, as when out of memory",
     ],
 )
 def test_other_words_for_it_are_known(root: Path, text: str) -> None:

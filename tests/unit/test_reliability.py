@@ -10,6 +10,7 @@ import hardships
 import kills
 import mutants
 import pytest
+import repeat
 import table
 
 from ftbench import files
@@ -109,3 +110,21 @@ def test_the_record_is_of_thirty_rounds_of_edits_of_every_kind() -> None:
     assert sum(record["by_edit"].values()) >= record["rounds"]
     assert record["outputs_compared"] >= record["rounds"]
     assert set(record) <= described.fields("reports/reliability.json")
+
+
+def test_metrics_of_two_machines_are_told_apart_once_rounded_the_furthest_first() -> None:
+    first = {"snli.a.accuracy": 0.8001, "snli.b.accuracy": 0.7, "snli.b.n": 1000.0, "snli.c.nll": 0.5}
+    second = {"snli.a.accuracy": 0.8004, "snli.b.accuracy": 0.75, "snli.b.n": 1000.0, "snli.d.nll": 0.5}
+    assert repeat.apart(first, second, digits=3) == [
+        "snli.c.nll is in one of the two alone",
+        "snli.d.nll is in one of the two alone",
+        "snli.b.accuracy: 0.7 and 0.75, 0.05 apart",
+    ]
+    assert repeat.apart(first, second, digits=4)[-1] == "snli.a.accuracy: 0.8001 and 0.8004, 0.0003 apart"
+
+
+def test_the_metrics_that_two_machines_are_compared_by_are_all_numbers_of_every_study() -> None:
+    found = repeat.metrics(ROOT)
+    assert {name.split(".")[0] for name in found} == {path.parent.name for path in ROOT.glob("reports/*/metrics.json")}
+    assert len(found) > 500
+    assert 0 <= found["snli.qkv-nf4.accuracy"] <= 1
