@@ -43,7 +43,8 @@ def test_the_slope_is_the_power_with_which_a_cost_grows(growth):
         ("compare", "arms", [1, 1, 16], [9, 9, 9], ["seconds of compare against arms: slope 2.00, faster than linear"]),
         ("compare", "arms", [1, 1, 1], [1, 4, 16], []),
         ("prepare", "examples", [1, 1, 1], [1, 4, 16], ["memory of prepare against examples: slope 1.00, not flat"]),
-        ("prepare", "examples", [1, 1, 1], [1, 1, 1.9], []),  # 16 to the power of a quarter is 2
+        ("prepare", "examples", [1, 1, 1], [1, 1, 1.4], []),  # 16 to the power of an eighth is 1.41
+        ("prepare", "examples", [1, 1, 1], [1, 1, 1.5], ["memory of prepare against examples: slope 0.15, not flat"]),
         ("report", "seeds", [1, 1, 1], [1, 1, 8], ["memory of report against seeds: slope 1.50, faster than linear"]),
     ],
 )
@@ -65,3 +66,20 @@ def test_every_stage_is_measured_at_every_size_and_drawn(growth, tmp_path, monke
     assert all(f">{stage}<" in drawing for stage in growth.STAGES["examples"])
     fields = {*record, *record["points"][0], *record["slopes"][0], *record["slopes"][0]["median_seconds"], *record["bars"]}
     assert fields - described.fields("reports/growth.json") == set()
+
+
+@pytest.mark.parametrize("stage", ["train", "evaluate"])
+def test_inputs_are_as_long_as_the_axis_says(growth, tmp_path, monkeypatch, stage):
+    from ftbench import inference, training
+
+    seen = []
+    for module, name, place in ((training, "train", 3), (inference, "classify", 2)):
+        work = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *given, work=work, place=place: (seen.append(given[place]), work(*given))[1])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(growth, "TRAINED", 6)
+    monkeypatch.setattr(growth, "EVALUATED", 6)
+    getattr(growth, stage)(5)
+    [features] = seen
+    assert [len(feature["input_ids"]) for feature in features] == [5] * 6
+    assert [path.name for path in tmp_path.iterdir() if path.name not in (".ftbench", "manifest.json")] == []

@@ -128,3 +128,11 @@ def test_the_metrics_that_two_machines_are_compared_by_are_all_numbers_of_every_
     assert {name.split(".")[0] for name in found} == {path.parent.name for path in ROOT.glob("reports/*/metrics.json")}
     assert len(found) > 500
     assert 0 <= found["snli.qkv-nf4.accuracy"] <= 1
+
+
+def test_the_record_is_of_two_whole_runs() -> None:
+    record = files.read_json(table.RELIABILITY)["two_runs"]
+    assert record["faults"] == 0
+    assert record["outputs_compared"] > 300
+    assert record["pages_compared"] > 10
+    assert set(record) <= described.fields("reports/reliability.json")
