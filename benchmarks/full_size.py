@@ -2,16 +2,14 @@
 
 Time and memory do not depend on the values of weights and tokens, so nothing is downloaded. It writes tokens per second, seconds per step,
 peak memory, the share of the device's matrix peak that is reached, the time that this comes to for the whole arm, the figures of the study
-beside it, and what `ftbench plan` predicted beside what was seen. With --against the same steps are then made as others would, and stand
-beside ours. It needs torch, transformers, peft and bitsandbytes; neither DVC nor, without --against, datasets.
-Example: python benchmarks/full_size.py --study snli --arm qkv-nf4 --steps 10 --batches 20 --against trainer trl
-    --out reports/full_size/snli-qkv-nf4.json
+beside it, and what `ftbench plan` predicted beside what was seen. With --against other ways then make as many steps of the same size, in
+the order in which they are named. It needs torch, transformers, peft and bitsandbytes; neither DVC nor, without --against, datasets.
+Example: python benchmarks/full_size.py --study snli --arm qkv-nf4 --against trainer trl --out reports/full_size/snli-qkv-nf4.json
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import statistics
 import sys
@@ -54,7 +52,7 @@ def main(arguments: argparse.Namespace) -> None:
     device = models.device()
     on_gpu = device.type == "cuda"
     per_token = settings.token is None and not grid.METHODS[method].encoder
-    refuse(arguments.against, per_token)  # before the arm has taken its minutes
+    refuse(arguments, settings, per_token)
     base = grid.model(raw, model_name)
 
     def built() -> Any:
@@ -68,20 +66,13 @@ def main(arguments: argparse.Namespace) -> None:
     model = built()
     num_kept = min(accounting.num_logit_positions(method, text), length)
     step_seconds = train(model, settings, per_token, length, num_kept, arguments.steps)
-    seen = torch.cuda.max_memory_allocated() if on_gpu else None
+    seen, reserved = (torch.cuda.max_memory_allocated(), torch.cuda.max_memory_reserved()) if on_gpu else (None, None)
     batch_size = grid.evaluation(raw, arguments.study).per_device_eval_batch_size
     batch_seconds = evaluate(model, settings, batch_size, length, arguments.batches)
     seconds = statistics.median(step_seconds[1:])  # the first step allocates
     per_step = settings.training.per_device_train_batch_size * settings.training.gradient_accumulation_steps
     counts = counting.count(base, method, settings)  # what is computed twice to save memory counts once
     operations = per_step * length * (4 * counts.num_linear_weights + 2 * counts.num_trained_linear_weights)
-    num_4bit_layers = models.num_4bit_layers(model)
-    del model
-    against = {}
-    for name in arguments.against:
-        free()
-        against[name] = beside(name, built(), settings, (per_token, length, num_kept, arguments.steps), seconds, seen)
-    free()
     peak = matrix_peak(counting.half_precision(settings), device)
     predicted = account["step_bytes"]["peak"]
     num_steps = account["run"]["num_steps"]
@@ -93,7 +84,7 @@ def main(arguments: argparse.Namespace) -> None:
         "model": model_name,
         "device": torch.cuda.get_device_name(device) if on_gpu else "cpu",
         "versions": {module.__name__: module.__version__ for module in (torch, transformers, peft, bitsandbytes)},
-        "num_4bit_layers": num_4bit_layers,
+        "num_4bit_layers": models.num_4bit_layers(model),
         "inputs_per_step": per_step,
         "tokens_per_input": length,
         "step_seconds": step_seconds,
@@ -106,54 +97,39 @@ def main(arguments: argparse.Namespace) -> None:
         "projected_training_seconds": None if num_steps is None else num_steps * seconds,
         "study_training_seconds": STUDIES_SECONDS.get(f"{arguments.study}.{arguments.arm}"),
         "peak_allocated_bytes": seen,
-        "peak_reserved_bytes": torch.cuda.max_memory_reserved() if on_gpu else None,
+        "peak_reserved_bytes": reserved,
         "predicted_peak_bytes": predicted,
         "predicted_over_seen": None if seen is None else predicted / seen,
-        "against": against,
+        "against": {},
     }
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    write(arguments.out, content)
     print(f"{arguments.out}: {seconds:.3f} s a step, {per_step * length / seconds:,.0f} tokens a second")
-    for name, found in against.items():
-        said = found["not_run"] or f"{found['median_step_seconds']:.3f} s a step, {found['seconds_ratio']:.2f} times ours"
-        print(f"{name} {found['version']}: {said}")
+    del model
+    for name in arguments.against:
+        import full_size_against
+
+        steps = full_size_against.Steps(per_token, length, num_kept, arguments.steps)
+        found = content["against"][name] = full_size_against.beside(name, built, settings, steps, seconds, seen)
+        write(arguments.out, content)
+        took = found["not_run"] or f"{found['median_step_seconds']:.3f} s a step, {found['seconds_ratio']:.2f} times ours"
+        print(f"{name} {found['version']}: {took}")
 
 
-def refuse(names: list[str], per_token: bool) -> None:
+def refuse(arguments: argparse.Namespace, settings: schema.Arm, per_token: bool) -> None:
     """End where an alternative cannot train such an arm here."""
+    if not arguments.against:
+        return
     import full_size_against
 
-    if wrong := [found for name in names if (found := full_size_against.refusal(name, per_token))]:
+    told = [full_size_against.refusal(name, arguments.arm, settings, per_token) for name in arguments.against]
+    if wrong := [one for one in told if one]:
         raise SystemExit("\n".join(wrong))
 
 
-def beside(name: str, model: Any, settings: schema.Arm, steps: tuple[bool, int, int, int], ours: float, seen: int | None) -> dict[str, Any]:
-    """The same steps by an alternative: its seconds and peak memory, and what they are to ours, the median step and the peak."""
-    import full_size_against
-
-    found: dict[str, Any] = {"version": full_size_against.version(name), "not_run": None}
-    device = models.device()
-    try:
-        seconds = full_size_against.train(name, model, settings, *steps, wait=lambda: _wait(device))
-    except torch.OutOfMemoryError:
-        return {**found, "not_run": "out of memory"}
-    median = statistics.median(seconds[1:])
-    peak = None if seen is None else torch.cuda.max_memory_allocated()
-    return {
-        **found,
-        "step_seconds": seconds,
-        "median_step_seconds": median,
-        "seconds_ratio": median / ours,
-        "peak_allocated_bytes": peak,
-        "peak_bytes_ratio": None if seen is None or peak is None else seen / peak,
-    }
-
-
-def free() -> None:
-    """Give back what the last model held."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+def write(out: Path, content: dict[str, Any]) -> None:
+    """Write the record."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def materialise(model: Any, method: str, settings: schema.Arm, device: torch.device) -> None:
@@ -276,7 +252,7 @@ if __name__ == "__main__":
     parser.add_argument("--steps", type=int, default=10, help="optimiser steps, at least 2")
     parser.add_argument("--batches", type=int, default=10, help="evaluation batches")
     parser.add_argument("--length", type=int, help="tokens of every input (default: the study's longest)")
-    parser.add_argument("--against", nargs="+", default=[], choices=["trainer", "trl"], help="what else makes the steps, in turn")
+    parser.add_argument("--against", nargs="+", default=[], choices=["trainer", "trl"], help="other ways to make the steps")
     parser.add_argument("--params", type=Path, default=params.PATH)
     parser.add_argument("--out", type=Path, required=True, help="the record to write, JSON")
     given = parser.parse_args()

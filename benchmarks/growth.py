@@ -5,7 +5,8 @@ trained and evaluated on inputs of growing length, each in a process of its own,
 grows as a power of the size is a straight line on logarithmic axes, and its slope is the power; the slope of the last step is held against
 the bars, since small inputs show the start-up alone.
 
-It writes a record and a figure, prints the slopes, and exits with 1 where something grows faster than it may.
+It writes a record and a figure and, from the record that git keeps, the table in docs/benchmarks.md; it prints the slopes, and exits with
+1 where something grows faster than it may.
 Example: python benchmarks/growth.py --repeats 3
 """
 
@@ -26,11 +27,14 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import blocks
+import growth_page
 import made
 from rows import prepare
 from timing import NotRunError
 
 from ftbench import costs, files
+from ftbench.errors import UserError
 
 SIZES = {"examples": [1000, 4000, 16_000, 64_000], "arms": [2, 4, 8, 16], "seeds": [3, 6, 12, 24], "length": [32, 64, 128, 256]}
 SMALLEST = {name: sizes[0] for name, sizes in SIZES.items() if name != "length"}  # of what `compare` and `report` read
@@ -43,7 +47,7 @@ STAGES = {
     "length": ["train", "evaluate"],
 }
 TRAINED, EVALUATED, BATCH = 64, 256, 16  # inputs, and how many of them at once
-OUT = Path("reports/growth.json")
+OUT, PAGE = Path("reports/growth.json"), Path("docs/benchmarks.md")
 Point = dict[str, Any]
 
 
@@ -220,40 +224,12 @@ def missed(found: Sequence[Mapping[str, Any]]) -> list[str]:
     return problems
 
 
-def figure(points: Sequence[Point]) -> str:
-    """Seconds above and memory below, against each axis, as SVG; grey: linear from the first point on."""
-    from ftbench import figures
-
-    plt = figures.pyplot()
-    axes_names = list(dict.fromkeys(one["axis"] for one in points))
-    drawn, grid = plt.subplots(2, len(axes_names), figsize=(figures.WIDTH, figures.WIDTH * 0.7), squeeze=False, sharex="col", sharey="row")
-    looks = figures.looks_of(list(dict.fromkeys(one["stage"] for one in points)))
-    for column, axis in enumerate(axes_names):
-        for row, (name, unit) in enumerate((("median_seconds", 1), ("peak_resident_bytes", 2**20))):
-            axes = grid[row][column]
-            axes.set_xscale("log", base=2)
-            axes.set_yscale("log", base=2)
-            for stage, (colour, style) in looks.items():
-                line = [(one["size"], one[name] / unit) for one in points if (one["axis"], one["stage"]) == (axis, stage)]
-                if line:
-                    (artist,) = axes.plot(
-                        *zip(*line, strict=True), style, color=colour, marker="o", markersize=3, linewidth=1.4, label=stage
-                    )
-                    figures.mark(artist, stage, f"{stage}: {line[-1][1]:.3g} at {line[-1][0]:,} {axis}")
-            sizes = [one["size"] for one in points if one["axis"] == axis]
-            lowest = min(one[name] / unit for one in points if one["axis"] == axis)
-            axes.plot([min(sizes), max(sizes)], [lowest, lowest * max(sizes) / min(sizes)], ":", color=figures.GREY, linewidth=1)
-            axes.xaxis.set_major_formatter("{x:,.0f}")
-            axes.yaxis.set_major_formatter("{x:,g}")
-        grid[1][column].set_xlabel(axis)
-    grid[0][0].set_ylabel("seconds")
-    grid[1][0].set_ylabel("peak resident MiB")
-    grid[0][0].legend(fontsize=8, frameon=False)
-    return figures.svg_of(plt, drawn)
-
-
 def run(sizes: Mapping[str, Sequence[int]], num_repeats: int, out: Path) -> list[str]:
     """Measure every point, write the record and the figure beside it, and return what is missed."""
+    kept = out.resolve() == (made.ROOT / OUT).resolve()
+    page = (made.ROOT / PAGE).read_text(encoding="utf-8")
+    if kept:
+        blocks.rewritten(page, growth_page.START, "", PAGE.name)  # a page that cannot take the table is told of before anything is measured
     points: list[Point] = []
     for axis, along in sizes.items():
         for size in along:
@@ -262,8 +238,11 @@ def run(sizes: Mapping[str, Sequence[int]], num_repeats: int, out: Path) -> list
     found = slopes(points)
     problems = missed(found)
     content = {"points": points, "slopes": found, "bars": {"linear": LINEAR, "flat": FLAT}, "missed": problems}
-    files.write_json(out, {**content, "num_repeats": num_repeats, "smallest": SMALLEST, "environment": costs.environment()})
-    files.write_text(out.with_suffix(".svg"), figure(points))
+    content |= {"num_repeats": num_repeats, "smallest": SMALLEST, "environment": costs.environment()}
+    files.write_json(out, content)
+    files.write_text(out.with_suffix(".svg"), growth_page.figure(points))
+    if kept:
+        files.write_text(made.ROOT / PAGE, blocks.rewritten(page, growth_page.START, growth_page.rendered(content), PAGE.name))
     for one in found:
         last = one["median_seconds"]["last"], one["peak_resident_bytes"]["last"]
         print(f"{one['stage']:8s} against {one['axis']:8s}: slope of seconds {last[0]:5.2f}, of memory {last[1]:5.2f}")
@@ -296,6 +275,9 @@ if __name__ == "__main__":
     except NotRunError as error:
         print(f"growth: {error}", file=sys.stderr)
         sys.exit(1)
+    except UserError as error:
+        print(f"growth: to mend:\n{error}", file=sys.stderr)
+        sys.exit(2)
     for problem in wrong:
         print(f"missed: {problem}", file=sys.stderr)
     sys.exit(1 if wrong else 0)

@@ -263,6 +263,19 @@ def test_a_page_whose_marks_are_not_there_once_and_in_order_is_left_alone(page, 
         page.rewritten(text.format(start=page.START, end=page.END), {})
 
 
+def test_a_page_may_hold_blocks_of_several_scripts(page):
+    other = page.blocks.start("another.py", "another.json")
+    text = f"{other}\nit\n{page.END}\n{page.START}\nold\n{page.END}\n{other}2\nit\n{page.END}\n"
+    assert page.rewritten(text, {}) == text.replace("old", page.NOTHING)
+
+
+@pytest.mark.parametrize("text", ["{other} {start} {other} {end}", "{start} {end} {end} {other} {end}"])
+def test_but_not_one_within_the_other(page, text):
+    other = page.blocks.start("another.py", "another.json")
+    with pytest.raises(errors.UserError, match="not one block"):
+        page.rewritten(text.format(other=other, start=page.START, end=page.END), {})
+
+
 def test_every_row_is_described_and_every_row_that_is_described_exists(bench):
     table = (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8").partition("## The rows")[2].partition("\n\nWhat the")[0]
     named = [name for line in table.splitlines() for name in re.findall(r"`(\w+)`", line.split("|")[1] if "|" in line else "")]

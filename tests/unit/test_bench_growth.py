@@ -68,6 +68,29 @@ def test_every_stage_is_measured_at_every_size_and_drawn(growth, tmp_path, monke
     assert fields - described.fields("reports/growth.json") == set()
 
 
+def test_the_table_names_the_sizes_and_all_four_slopes_of_a_line(growth):
+    points = line("compare", "arms", [1.0, 1.0, 16.0], [100, 100, 400])
+    content = {"points": points, "slopes": growth.slopes(points), "num_repeats": 3, "missed": []}
+    content["environment"] = {"processor": "a processor", "num_cores": 2}
+    lines = growth.growth_page.rendered(content).splitlines()
+    assert lines[2] == "| arms | 1,000, 16,000 | compare | 2.00 | 1.00 | 1.00 | 0.50 |"
+    assert lines[4] == "Medians of 3 runs, all within the bars. Measured on: a processor, 2 cores."
+    said = growth.growth_page.rendered({**content, "missed": ["one", "two"]}).splitlines()[4]
+    assert said == "Medians of 3 runs, MISSED: one; two. Measured on: a processor, 2 cores."
+
+
+def test_the_record_in_git_is_of_every_stage_at_every_size_and_stands_in_the_page_and_misses_nothing(growth):
+    record = files.read_json(ROOT / growth.OUT)
+    measured = {(one["axis"], one["size"], one["stage"]) for one in record["points"]}
+    assert measured == {(axis, size, stage) for axis, sizes in growth.SIZES.items() for size in sizes for stage in growth.STAGES[axis]}
+    assert {len(one["seconds"]) for one in record["points"]} == {record["num_repeats"]}
+    assert record["missed"] == growth.missed(growth.slopes(record["points"])) == []
+    page = (ROOT / growth.PAGE).read_text(encoding="utf-8")
+    assert growth.blocks.rewritten(page, growth.growth_page.START, growth.growth_page.rendered(record), growth.PAGE.name) == page, (
+        "run benchmarks/growth.py"
+    )
+
+
 @pytest.mark.parametrize("stage", ["train", "evaluate"])
 def test_inputs_are_as_long_as_the_axis_says(growth, tmp_path, monkeypatch, stage):
     from ftbench import inference, training

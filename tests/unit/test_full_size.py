@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import json
 import runpy
 import subprocess
 import sys
-import types
 from pathlib import Path
 
 import described
 import pytest
 
-from ftbench import schema
+from ftbench import params, schema
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = str(ROOT / "benchmarks/full_size.py")
@@ -59,7 +59,7 @@ def full_size(*words):
     return subprocess.run(given, capture_output=True, text=True, cwd=ROOT, check=False)
 
 
-@pytest.mark.parametrize(("study", "arm"), [("snli", "qkv-nf4"), ("multinli", "p_tuning-own"), ("multinli_llm", "qlora_head-last_token")])
+@pytest.mark.parametrize(("study", "arm"), [("snli", "qkv-nf4"), ("prompting", "soft_prompt"), ("multinli_llm", "qlora_head-last_token")])
 def test_the_same_steps_by_a_plain_trainer_stand_beside_ours(tmp_path, study, arm):
     out = tmp_path / "record.json"
     done = full_size("--study", study, "--arm", arm, "--against", "trainer", "--out", str(out))
@@ -76,21 +76,30 @@ def test_the_same_steps_by_a_plain_trainer_stand_beside_ours(tmp_path, study, ar
     assert f"trainer {found['version']}: {found['median_step_seconds']:.3f} s a step" in done.stdout
 
 
-@pytest.mark.skipif(importlib.util.find_spec("trl") is None, reason="TRL is of the group `bench`")
-def test_and_by_trl_where_it_is_installed(tmp_path):
+def test_and_by_trl_or_it_is_said_how_to_install_it(tmp_path):
     out = tmp_path / "record.json"
     done = full_size("--study", "snli", "--arm", "qkv-nf4", "--against", "trl", "--out", str(out))
+    if importlib.util.find_spec("trl") is None:
+        assert done.returncode == 1
+        assert "not installed; pip install --constraint constraints.txt '.[bench]'" in done.stderr
+        return
     assert done.returncode == 0, done.stderr
     found = json.loads(out.read_text())["against"]["trl"]
+    assert found["not_run"] is None
     assert len(found["step_seconds"]) == 3
-    assert found["seconds_ratio"] > 0
 
 
-def test_trl_is_refused_for_an_arm_with_a_head_before_anything_is_measured(tmp_path):
-    done = full_size("--study", "multinli", "--arm", "full-own", "--against", "trainer", "trl", "--out", str(tmp_path / "record.json"))
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == "TRL's SFTTrainer trains on tokens, and the arm has a head on labels"
-    assert not (tmp_path / "record.json").exists()
+@pytest.mark.parametrize(
+    ("study", "arm", "said"), [("multinli", "full-own", "has a head on labels"), ("snli", "attention_head-nf4", "adapts lm_head")]
+)
+def test_what_trl_cannot_train_is_refused_before_anything_is_measured(tmp_path, monkeypatch, study, arm, said):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    script = runpy.run_path(SCRIPT, run_name="read")
+    monkeypatch.setitem(script["main"].__globals__, "train", lambda *_: pytest.fail("measured"))
+    monkeypatch.chdir(ROOT)
+    given = {"study": study, "arm": arm, "scale": "offline", "params": params.PATH, "length": 8, "steps": 2, "batches": 1}
+    with pytest.raises(SystemExit, match=f"--against trl: {arm} {said}.*leave trl out"):
+        script["main"](argparse.Namespace(**given, against=["trainer", "trl"], out=tmp_path / "record.json"))
 
 
 @pytest.fixture
@@ -99,30 +108,100 @@ def against(monkeypatch):
     return importlib.import_module("full_size_against")
 
 
-def test_what_is_trained_is_the_same_after_the_base_was_prepared_as_documented_and_the_rest_is_in_float32(against):
+def arm(**training):
+    how = schema.Training(max_steps=1, **{"per_device_train_batch_size": 1, **training})
+    return schema.Arm(training=how, learning_rate=1e-3)
+
+
+def test_a_4_bit_base_is_prepared_as_documented_and_what_is_trained_is_what_was(against):
+    import bitsandbytes
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 20}
-    model = get_peft_model(LlamaForCausalLM(LlamaConfig(**sizes)).to(torch.bfloat16), LoraConfig(r=2, target_modules=["q_proj"]))
+    sizes = {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 20}
+    base = LlamaForCausalLM(LlamaConfig(**sizes)).to(torch.bfloat16)
+    packed = bitsandbytes.nn.Linear4bit(64, 64, bias=False, quant_type="nf4")
+    packed.weight = bitsandbytes.nn.Params4bit(torch.randn(64, 64), requires_grad=False, quant_type="nf4").to("cpu")
+    base.model.layers[0].mlp.down_proj = packed
+    model = get_peft_model(base, LoraConfig(r=2, target_modules=["q_proj"]))
     before = {name for name, weight in model.named_parameters() if weight.requires_grad}
     assert len(before) == 2  # the two matrices of the one adapter
-    training = schema.Training(max_steps=1, per_device_train_batch_size=1, gradient_checkpointing=True)
-    against.prepare_4_bit(model, schema.Arm(training=training, learning_rate=1e-3))
+    bits = packed.weight.data.clone()
+    against.prepare_4_bit(model)
     assert {name for name, weight in model.named_parameters() if weight.requires_grad} == before
-    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
-    assert model.get_base_model().is_gradient_checkpointing
+    assert {weight.dtype for weight in model.parameters() if weight is not packed.weight} == {torch.float32}
+    assert torch.equal(packed.weight.data, bits)
+
+
+@pytest.mark.parametrize("prefix", ["activation", "gradient"])
+def test_activations_are_recomputed_where_the_arm_does(against, prefix):
+    names = f"{prefix}_checkpointing", f"{prefix}_checkpointing_kwargs"
+    assert against.recomputation(prefix, arm()) == dict(zip(names, (False, None), strict=True))
+    wanted = against.recomputation(prefix, arm(gradient_checkpointing=True))
+    assert wanted == dict(zip(names, (True, {"use_reentrant": False}), strict=True))
+
+
+def test_a_plain_trainer_recomputes_a_head_on_a_decoder_too(against):
+    """Its class has no `gradient_checkpointing_enable`, by which PEFT's function would ask for it."""
+    from transformers import LlamaConfig, LlamaModel
+
+    from ftbench import heads
+
+    sizes = {
+        "hidden_size": 16,
+        "intermediate_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "vocab_size": 20,
+        "pad_token_id": 0,
+    }
+    model = heads.DecoderHead(LlamaModel(LlamaConfig(**sizes)), 3, "last")
+    against.prepare_4_bit(model)
+    for weight in model.parameters():
+        weight.requires_grad_(True)
+    settings = arm(gradient_checkpointing=True)
+    seconds = against.train("trainer", model, settings, against.Steps(per_token=False, length=6, num_kept=1, num_steps=2))
+    assert len(seconds) == 2
+    assert model.backbone.is_gradient_checkpointing
+
+
+def test_what_stops_an_alternative_is_said_and_ours_is_kept(against):
+    def built():
+        raise MemoryError("no room\nfor more")
+
+    found = against.beside("trainer", built, arm(), against.Steps(True, 4, 1, 2), 1.0, None)
+    assert found.pop("version")
+    assert found.pop("not_run") == "MemoryError: no room"
+    assert set(found.values()) == {None}
+    assert len(found) == 5
+
+
+def test_ratios_say_how_much_longer_it_takes_and_what_share_of_its_memory_ours_is(against, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(against, "train", lambda *_: [9.0, 3.0, 5.0])
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 400)
+    found = against.beside("trainer", lambda: None, arm(), against.Steps(True, 4, 1, 3), 2.0, 100)
+    assert (found["median_step_seconds"], found["seconds_ratio"]) == (4.0, 2.0)  # of 3 and 5: the first sets up
+    assert (found["peak_allocated_bytes"], found["peak_bytes_ratio"]) == (400, 0.25)
+
+
+def test_a_second_from_one_steps_end_to_the_next_ones_is_that_steps(against, monkeypatch):
+    times = iter([10.0, 11.0, 13.5])
+    monkeypatch.setattr(against.time, "perf_counter", lambda: next(times))
+    watch = against.Watch()
+    for event in (watch.on_train_begin, watch.on_step_end, watch.on_step_end):
+        event(None, None, None)
+    assert watch.seconds == [1.0, 2.5]
 
 
 def test_inputs_are_as_many_as_the_steps_take_and_only_the_last_tokens_have_labels(against):
-    training = schema.Training(max_steps=1, per_device_train_batch_size=2, gradient_accumulation_steps=3)
-    settings = schema.Arm(training=training, learning_rate=1e-3)
-    model = types.SimpleNamespace(config=types.SimpleNamespace(vocab_size=50))
-    rows = against.inputs(model, settings, per_token=True, length=5, num_kept=2, num_steps=4)
+    settings = arm(per_device_train_batch_size=2, gradient_accumulation_steps=3)
+    rows = against.inputs(50, settings, against.Steps(per_token=True, length=5, num_kept=2, num_steps=4))
     assert len(rows) == 4 * 2 * 3
     assert all(row["labels"] == [-100, -100, -100, *row["input_ids"][3:]] for row in rows)
-    rows = against.inputs(model, settings, per_token=False, length=5, num_kept=1, num_steps=1)
+    rows = against.inputs(50, settings, against.Steps(per_token=False, length=5, num_kept=1, num_steps=1))
     assert {row["labels"] for row in rows} <= {0, 1, 2}
     assert against.collate(rows)["labels"].shape == (6,)
 
