@@ -18,6 +18,7 @@ from ftbench.evidence import (
 )
 
 AS_FAST = 1.25  # seconds over seconds: up to this the slower is as fast
+SHORT = 60.0  # seconds of a run: below, what else the machine does moves them by as much as methods differ, another time another way
 STRONGLY, HARDLY = 0.6, 0.8  # bytes over bytes: "strongly" lower up to the first, not so from the second
 THIRD = (0.25, 0.42)  # "about a third"
 NEARLY_ALL = 0.9  # of a card's memory
@@ -32,17 +33,26 @@ def _seconds(evidence: Evidence, study: str, entry: str, name: str) -> list[floa
     return list(values)
 
 
+def _timed(verdict: str, because: str, *runs: list[float]) -> tuple[str, str]:
+    """A verdict on the seconds of runs, and why; none where any of them is SHORT."""
+    if (shortest := min(map(min, runs))) < SHORT:
+        return UNDECIDED, f"{because}; a run of {shortest:.0f} s is too short to tell: below {SHORT:.0f} s the rest of the machine decides"
+    return verdict, because
+
+
 def faster(evidence: Evidence, arm: str, other: str) -> Judgement:
-    """Seconds of training without evaluation: holds if the slowest seed is faster than the other's fastest, contradicted if the reverse."""
+    """Seconds of training without evaluation: holds if the slowest seed is faster than the other's fastest, contradicted if the reverse,
+    undecided if a training is SHORT.
+    """
     ours, theirs = (_seconds(evidence, "multinli", name, "train_seconds_without_evaluation") for name in (arm, other))
     ratio = (sum(ours) / len(ours)) / (sum(theirs) / len(theirs))
     verdict = HOLDS if max(ours) < min(theirs) else CONTRADICTED if min(ours) > max(theirs) else UNDECIDED
-    because = f"training time of `{arm}` over that of `{other}`, on the machine that ran both"
+    verdict, because = _timed(verdict, f"training time of `{arm}` over that of `{other}`, on the machine that ran both", ours, theirs)
     return Judgement(verdict, because, ratio, min(ours) / max(theirs), max(ours) / min(theirs), where("multinli", "cost.json"))
 
 
 def lora_faster_than_full(evidence: Evidence, claim: Mapping[str, Any]) -> Judgement:
-    """Holds if LoRA's slowest seed trains faster than the fastest of all weights, contradicted if the reverse."""
+    """Holds if LoRA's slowest seed trains faster than the fastest of all weights, contradicted if the reverse, where no run is SHORT."""
     return faster(evidence, "lora-own", "full-own")
 
 
@@ -63,11 +73,14 @@ def p_tuning_cheaper_than_full(evidence: Evidence, claim: Mapping[str, Any]) -> 
 
 
 def inference_as_fast(evidence: Evidence, claim: Mapping[str, Any]) -> Judgement:
-    """Holds if evaluating `qkv-nf4` takes at most AS_FAST of its base's time at every seed, contradicted if more at every seed."""
+    """Holds if evaluating `qkv-nf4` takes at most AS_FAST of its base's time at every seed, contradicted if more at every seed; undecided
+    where an evaluation is SHORT.
+    """
     (base, *_), ours = (_seconds(evidence, "snli", name, "evaluate_seconds") for name in ("zero_shot", "qkv-nf4"))
     ratios = [value / base for value in ours]
     verdict = HOLDS if max(ratios) <= AS_FAST else CONTRADICTED if min(ratios) > AS_FAST else UNDECIDED
     because = f"evaluation time of `qkv-nf4` over that of `zero_shot`, against {AS_FAST}"
+    verdict, because = _timed(verdict, because, [base], ours)
     return Judgement(verdict, because, sum(ratios) / len(ratios), min(ratios), max(ratios), where("snli", "cost.json"))
 
 

@@ -5,10 +5,13 @@ The bars are those that a miniature must reach for its comparisons to mean anyth
 
 from __future__ import annotations
 
+import dataclasses
+import random
+
 import closure
 import pytest
 
-from ftbench import curves, files, params, plot_tables, scores, sweep_settings
+from ftbench import curves, files, ledger, params, plot_tables, report, scores, sweep_settings
 
 REPORTS = closure.ROOT / "reports"
 PAIRS = ("snli", "multinli", "multinli_controls", "multinli_llm", "prompting")
@@ -125,6 +128,27 @@ def test_every_bot_stops_by_itself_and_knows_in_unseen_words_what_it_was_taught(
         assert knowledge["exact_match"]["knowledge"][arm]["mean"] >= 0.80, arm
         assert knowledge["token_f1"]["knowledge"][arm]["mean"] >= 0.85, arm
         assert found["gains"]["by_pool"]["exact_match"]["knowledge"][arm].keys() >= {arm.split("-")[0], f"{arm.split('-')[0]}_three_shot"}
+
+
+def test_no_verdict_in_git_turns_with_what_else_the_machine_did_meanwhile():
+    """The seconds of the miniatures' runs, each made up to three times shorter or longer: another run on a busy machine."""
+    inputs = report.read(REPORTS, params.read(closure.ROOT / "params.yaml"))
+    verdicts = {name: entry["verdict"] for name, entry in ledger.build(inputs.scale, inputs.evidence())["claims"].items()}
+    assert verdicts == {name: entry["verdict"] for name, entry in files.read_json(REPORTS / "ledger.json")["claims"].items()}
+    assert len(verdicts) > 80
+    rng = random.Random(0)
+
+    def disturbed(value, timed=False):
+        if isinstance(value, dict):
+            return {key: disturbed(one, timed or "seconds" in key) for key, one in value.items()}
+        if isinstance(value, list):
+            return [disturbed(one, timed) for one in value]
+        return value * 3 ** rng.uniform(-1, 1) if timed and isinstance(value, float) else value
+
+    for _ in range(20):
+        evidence = dataclasses.replace(inputs.evidence(), cost=disturbed(dict(inputs.evidence().cost)))
+        found = {name: entry["verdict"] for name, entry in ledger.build(inputs.scale, evidence)["claims"].items()}
+        assert found == verdicts
 
 
 @pytest.mark.parametrize(("folder", "columns"), [("confusion", plot_tables.CONFUSION), ("calibration", plot_tables.CALIBRATION)])

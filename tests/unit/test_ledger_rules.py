@@ -1,7 +1,7 @@
 """The rules of the ledger's relations on constructed runs that give each verdict."""
 
 import pytest
-from constructed_runs import CLAIMS, curve, full_size, of_counts, seconds, verdict, with_tests
+from constructed_runs import CLAIMS, curve, full_size, minutes, of_counts, verdict, with_tests
 
 from ftbench import ledger
 from ftbench.evidence import CONTRADICTED, HOLDS, UNDECIDED, Evidence
@@ -122,7 +122,7 @@ def test_overfitting_of_one_seed_is_not_compared():
     [([1.0, 1.1], [2.0, 2.1], HOLDS), ([2.0, 2.1], [1.0, 1.1], CONTRADICTED), ([1.0, 2.05], [2.0, 2.1], UNDECIDED)],
 )
 def test_lora_is_faster_if_its_slowest_seed_is(lora, full, expected):
-    assert verdict("lora_faster_than_full", Evidence(cost=seconds(lora_own=lora, full_own=full))) == expected
+    assert verdict("lora_faster_than_full", Evidence(cost=minutes(lora_own=lora, full_own=full))) == expected
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_lora_is_faster_if_its_slowest_seed_is(lora, full, expected):
 )
 def test_top_layers_are_cheaper_only_if_faster_and_less_overfitted(top, rise, expected):
     curves = {"top_layers-own": curve("eval_loss", [0.5, 0.5 + rise]), "full-own": curve("eval_loss", [0.5, 0.8])}
-    evidence = Evidence(cost=seconds(top_layers_own=top, full_own=[2.0, 2.1]), curves={"multinli": curves})
+    evidence = Evidence(cost=minutes(top_layers_own=top, full_own=[2.0, 2.1]), curves={"multinli": curves})
     assert verdict("top_layers_cheaper", evidence) == expected
 
 
@@ -142,15 +142,29 @@ def test_top_layers_are_cheaper_only_if_faster_and_less_overfitted(top, rise, ex
 def test_p_tuning_is_cheaper_only_in_both_time_and_memory(time, num_bytes, expected):
     accounting = full_size("multinli", **{"p_tuning-own": num_bytes, "full-own": 2})
     assert (
-        verdict("p_tuning_cheaper_than_full", Evidence(cost=seconds(p_tuning_own=time, full_own=[2.0, 2.1]), accounting=accounting))
+        verdict("p_tuning_cheaper_than_full", Evidence(cost=minutes(p_tuning_own=time, full_own=[2.0, 2.1]), accounting=accounting))
         == expected
     )
 
 
 @pytest.mark.parametrize(("ours", "expected"), [([1.0, 1.1], HOLDS), ([1.0, 2.0], UNDECIDED), ([2.0, 2.1], CONTRADICTED)])
 def test_the_fine_tuned_model_is_as_fast_within_a_quarter(ours, expected):
-    entries = {"zero_shot": {"by_seed": {"evaluate_seconds": [1.0]}}, "qkv-nf4": {"by_seed": {"evaluate_seconds": ours}}}
-    assert verdict("fine_tuned_inference_efficient", Evidence(cost={"snli": {"entries": entries}})) == expected
+    assert verdict("fine_tuned_inference_efficient", Evidence(cost=evaluated([60.0], [60 * value for value in ours]))) == expected
+
+
+def evaluated(base, ours):
+    entries = {"zero_shot": {"by_seed": {"evaluate_seconds": base}}, "qkv-nf4": {"by_seed": {"evaluate_seconds": ours}}}
+    return {"snli": {"entries": entries}}
+
+
+@pytest.mark.parametrize(("base", "ours"), [(59.9, [70.0, 71.0]), (70.0, [59.9, 61.0]), (2.0, [90.0, 91.0])])
+def test_seconds_of_a_run_below_a_minute_decide_nothing(base, ours):
+    entry = ledger.judge(CLAIMS["fine_tuned_inference_efficient"], "offline", Evidence(cost=evaluated([base], ours)))
+    assert entry["verdict"] == UNDECIDED
+    assert entry["ours"] == pytest.approx(sum(ours) / len(ours) / base)  # shown all the same
+    assert f"a run of {min(base, *ours):.0f} s is too short to tell" in entry["because"]
+    trained = minutes(lora_own=[base / 60], full_own=[one / 60 for one in ours])
+    assert verdict("lora_faster_than_full", Evidence(cost=trained)) == UNDECIDED
 
 
 @pytest.mark.parametrize(("nf4", "expected"), [(3.0, HOLDS), (7.0, UNDECIDED), (9.0, CONTRADICTED)])
