@@ -9,7 +9,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,16 @@ TRAINED = "trained.safetensors"  # the trained weights of an arm that is neither
 def device() -> torch.device:
     """Where models run: the first GPU if there is one."""
     return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
+
+
+def attention_in_training(bf16: bool) -> AbstractContextManager[Any]:
+    """How attention is computed while a model trains: as PyTorch chooses, but on a processor in bfloat16 not fused.
+
+    There the fused kernel's backward pass takes several times as long as in float32 (PyTorch 2.13); forward alone it is the faster one.
+    """
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    return sdpa_kernel(SDPBackend.MATH) if bf16 and device().type == "cpu" else nullcontext()
 
 
 def load_encoder(base_dir: Path, seed: int, pretrained: bool = True, attention: str | None = None) -> Any:

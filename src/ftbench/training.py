@@ -66,7 +66,8 @@ def train(
     gc.freeze()  # the Trainer collects garbage before it starts, and going through all that was imported takes long
     started = time.perf_counter()
     try:
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        with models.attention_in_training(trainer.args.bf16):
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except BaseException:
         if not launch.rank() and _last_checkpoint(scratch) is None:
             shutil.rmtree(scratch, ignore_errors=True)

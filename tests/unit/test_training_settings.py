@@ -58,6 +58,17 @@ def test_mixed_precision_in_bf16_runs_on_a_processor_and_keeps_weights_in_float3
     assert losses[1] == pytest.approx(losses[0], rel=0.02)
 
 
+@pytest.mark.parametrize("mixed", [False, True])
+def test_attention_is_not_fused_in_bf16_on_a_processor_and_as_ever_afterwards(tiny_base: Base, monkeypatch, mixed: bool) -> None:
+    monkeypatch.setattr(models, "device", lambda: torch.device("cpu"))
+    base, fused = tiny_base("roberta"), []
+    tokenizer, model = bases.load_tokenizer(base), models.load_encoder(base, seed=0)
+    model.register_forward_pre_hook(lambda *_: fused.append(torch.backends.cuda.flash_sdp_enabled()))
+    training.train(job(base, bf16=mixed), model, tokenizer, pair_rows(tokenizer), nothing)
+    assert set(fused) == {not mixed}
+    assert torch.backends.cuda.flash_sdp_enabled()
+
+
 def test_every_setting_reaches_the_trainer_under_its_own_name(tiny_base: Base) -> None:
     given = {
         "max_steps": 7, "per_device_train_batch_size": 3, "per_device_eval_batch_size": 6, "gradient_accumulation_steps": 5,
