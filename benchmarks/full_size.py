@@ -27,7 +27,6 @@ from bitsandbytes.nn import Linear4bit, Params4bit
 
 # seconds of training that the MultiNLI study printed; the others state none
 STUDIES_SECONDS = {"multinli.full-shared": 4582, "multinli.lora-shared": 1922, "multinli.p_tuning_with_backbone-shared": 5091}
-MATRIX = 8192  # side of the square matrices whose product gives the device's peak
 OPTIMISERS = {  # the Trainer's names, without the Trainer: it would import datasets
     "adamw_torch": lambda weights, rate: torch.optim.AdamW(weights, rate),
     "adamw_torch_fused": lambda weights, rate: torch.optim.AdamW(weights, rate, fused=True),
@@ -40,6 +39,8 @@ OPTIMISERS = {  # the Trainer's names, without the Trainer: it would import data
 
 def main(arguments: argparse.Namespace) -> None:
     """Measure one arm and write its record."""
+    import peak
+
     raw = {**params.read(arguments.params), "scale": arguments.scale}
     design, settings = grid.study(raw, arguments.study), grid.arm(raw, arguments.study, arguments.arm)
     if settings.training.optim not in OPTIMISERS:
@@ -73,7 +74,7 @@ def main(arguments: argparse.Namespace) -> None:
     per_step = settings.training.per_device_train_batch_size * settings.training.gradient_accumulation_steps
     counts = counting.count(base, method, settings)  # what is computed twice to save memory counts once
     operations = per_step * length * (4 * counts.num_linear_weights + 2 * counts.num_trained_linear_weights)
-    peak = matrix_peak(counting.half_precision(settings), device)
+    matrix_peak = peak.operations_per_second(counting.half_precision(settings) or torch.float32, device)
     predicted = account["step_bytes"]["peak"]
     num_steps = account["run"]["num_steps"]
     content = {
@@ -92,8 +93,8 @@ def main(arguments: argparse.Namespace) -> None:
         "tokens_per_second": per_step * length / seconds,
         "evaluation_batch_size": batch_size,
         "evaluation_batch_seconds": batch_seconds,
-        "matrix_peak_operations_per_second": peak,
-        "model_flops_utilisation": operations / seconds / peak,
+        "matrix_peak_operations_per_second": matrix_peak,
+        "model_flops_utilisation": operations / seconds / matrix_peak,
         "projected_training_seconds": None if num_steps is None else num_steps * seconds,
         "study_training_seconds": STUDIES_SECONDS.get(f"{arguments.study}.{arguments.arm}"),
         "peak_allocated_bytes": seen,
@@ -228,19 +229,6 @@ def _batch(model: Any, batch_size: int, length: int, per_token: bool) -> dict[st
 def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize()
-
-
-def matrix_peak(dtype: torch.dtype | None, device: torch.device) -> float:
-    """Operations a second of a large matrix product: what the device reaches at best."""
-    side = MATRIX if device.type == "cuda" else MATRIX // 8
-    left = torch.randn(side, side, dtype=dtype or torch.float32, device=device)
-    seconds = []
-    for _ in range(5):
-        started = time.perf_counter()
-        left @ left
-        _wait(device)
-        seconds.append(time.perf_counter() - started)
-    return 2 * side**3 / min(seconds)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""Labels of pairs by an encoder with a head: `inference.classify`, against transformers' pipeline called for each pair."""
+"""Labels of pairs by an encoder with a head: `inference.classify`, against transformers' pipeline called for each pair.
+
+Beside it stands in how many seconds at least the processor makes the matrix products that this takes, at its own measured peak: nothing
+that computes them can be faster.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import copy
 
 import made
 import numpy as np
+import peak
 import timing
 
 from ftbench import inference, text
@@ -36,6 +41,11 @@ def row(options: made.Options, dtype: str, tolerance: float, bar: float | None) 
     model, tokenizer = made.encoder(pairs["premise"] + pairs["hypothesis"], options.checkpoint)
     model.eval()
     own = copy.deepcopy(model).to(getattr(torch, dtype))
+    num_tokens = sum(
+        len(feature["input_ids"]) for feature in text.encode_pairs(tokenizer, pairs["premise"], pairs["hypothesis"], MAX_LENGTH).features
+    )
+    num_weights = sum(module.weight.numel() for module in model.base_model.encoder.modules() if isinstance(module, torch.nn.Linear))
+    least = 2 * num_weights * num_tokens / peak.operations_per_second(getattr(torch, dtype), torch.device("cpu"))
     classifier = pipeline("text-classification", model=model, tokenizer=tokenizer, device="cpu")
 
     def ours() -> np.ndarray:
@@ -57,7 +67,7 @@ def row(options: made.Options, dtype: str, tolerance: float, bar: float | None) 
         ours=lambda: ours,
         alternative=lambda: per_example,
         difference=lambda ours, other: difference(ours, other, tolerance),
-        sizes={"num_pairs": len(pairs["label"]), "num_parameters": model.num_parameters(), "batch_size": BATCH},
+        sizes={"num_pairs": len(pairs["label"]), "num_parameters": model.num_parameters(), "batch_size": BATCH, "least_seconds": least},
         figures=lambda ours, other: {"largest_difference": float(np.abs(ours - other).max())},
     )
 

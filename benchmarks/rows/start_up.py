@@ -14,7 +14,7 @@ from made import Options
 
 from ftbench import preload
 
-STARTS, QUICK_STARTS = 5, 1
+STARTS, QUICK_STARTS = 2, 1
 SCRIPT = """\
 import sys
 from ftbench import models, training
