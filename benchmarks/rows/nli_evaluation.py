@@ -17,7 +17,7 @@ from ftbench import inference, text
 from ftbench.text import LABELS
 
 PAIRS, QUICK_PAIRS = 400, 64
-BATCH, MAX_LENGTH = 64, 128
+BATCH, MAX_LENGTH = 32, 128
 
 
 def in_float32(options: made.Options) -> timing.Row:
