@@ -30,15 +30,16 @@ def figure(points: Sequence[Mapping[str, Any]]) -> str:
                         *zip(*line, strict=True), style, color=colour, marker="o", markersize=3, linewidth=1.4, label=stage
                     )
                     figures.mark(artist, stage, f"{stage}: {line[-1][1]:.3g} at {line[-1][0]:,} {axis}")
-            sizes = [one["size"] for one in points if one["axis"] == axis]
+            sizes = sorted({one["size"] for one in points if one["axis"] == axis})
             lowest = min(one[name] / unit for one in points if one["axis"] == axis)
             axes.plot([min(sizes), max(sizes)], [lowest, lowest * max(sizes) / min(sizes)], ":", color=figures.GREY, linewidth=1)
-            axes.xaxis.set_major_formatter("{x:,.0f}")
+            axes.set_xticks(sizes, [f"{size:,}" if size in (sizes[0], sizes[-1]) else "" for size in sizes])
             axes.yaxis.set_major_formatter("{x:,g}")
         grid[1][column].set_xlabel(axis)
     grid[0][0].set_ylabel("seconds")
     grid[1][0].set_ylabel("peak resident MiB")
-    grid[0][0].legend(fontsize=8, frameon=False)
+    named = {line.get_label(): line for axes in grid[0] for line in axes.get_lines() if line.get_label() in looks}
+    drawn.legend(named.values(), named, loc="upper center", ncols=len(named), fontsize=8, frameon=False)
     return figures.svg_of(plt, drawn)
 
 
