@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,8 @@ from typing import Any
 from ftbench import accounting, counting, grid, models, params, schema  # before the others: it says how they start
 
 import bitsandbytes  # isort: skip
+import devices  # isort: skip
+import full_size_against  # isort: skip
 import peft  # isort: skip
 import torch
 import transformers
@@ -39,8 +40,6 @@ OPTIMISERS = {  # the Trainer's names, without the Trainer: it would import data
 
 def main(arguments: argparse.Namespace) -> None:
     """Measure one arm and write its record."""
-    import peak
-
     raw = {**params.read(arguments.params), "scale": arguments.scale}
     design, settings = grid.study(raw, arguments.study), grid.arm(raw, arguments.study, arguments.arm)
     if settings.training.optim not in OPTIMISERS:
@@ -53,7 +52,9 @@ def main(arguments: argparse.Namespace) -> None:
     device = models.device()
     on_gpu = device.type == "cuda"
     per_token = settings.token is None and not grid.METHODS[method].encoder
-    refuse(arguments, settings, per_token)
+    told = [full_size_against.refusal(name, arguments.arm, settings, per_token) for name in arguments.against]
+    if wrong := [why for why in told if why]:
+        raise SystemExit("\n".join(wrong))
     base = grid.model(raw, model_name)
 
     def built() -> Any:
@@ -74,7 +75,7 @@ def main(arguments: argparse.Namespace) -> None:
     per_step = settings.training.per_device_train_batch_size * settings.training.gradient_accumulation_steps
     counts = counting.count(base, method, settings)  # what is computed twice to save memory counts once
     operations = per_step * length * (4 * counts.num_linear_weights + 2 * counts.num_trained_linear_weights)
-    matrix_peak = peak.operations_per_second(counting.half_precision(settings) or torch.float32, device)
+    peak = devices.matrix_peak(counting.half_precision(settings) or torch.float32, device)
     predicted = account["step_bytes"]["peak"]
     num_steps = account["run"]["num_steps"]
     content = {
@@ -93,8 +94,8 @@ def main(arguments: argparse.Namespace) -> None:
         "tokens_per_second": per_step * length / seconds,
         "evaluation_batch_size": batch_size,
         "evaluation_batch_seconds": batch_seconds,
-        "matrix_peak_operations_per_second": matrix_peak,
-        "model_flops_utilisation": operations / seconds / matrix_peak,
+        "matrix_peak_operations_per_second": peak,
+        "model_flops_utilisation": operations / seconds / peak,
         "projected_training_seconds": None if num_steps is None else num_steps * seconds,
         "study_training_seconds": STUDIES_SECONDS.get(f"{arguments.study}.{arguments.arm}"),
         "peak_allocated_bytes": seen,
@@ -107,24 +108,11 @@ def main(arguments: argparse.Namespace) -> None:
     print(f"{arguments.out}: {seconds:.3f} s a step, {per_step * length / seconds:,.0f} tokens a second")
     del model
     for name in arguments.against:
-        import full_size_against
-
         steps = full_size_against.Steps(per_token, length, num_kept, arguments.steps)
         found = content["against"][name] = full_size_against.beside(name, built, settings, steps, seconds, seen)
         write(arguments.out, content)
         took = found["not_run"] or f"{found['median_step_seconds']:.3f} s a step, {found['seconds_ratio']:.2f} times ours"
         print(f"{name} {found['version']}: {took}")
-
-
-def refuse(arguments: argparse.Namespace, settings: schema.Arm, per_token: bool) -> None:
-    """End where an alternative cannot train such an arm here."""
-    if not arguments.against:
-        return
-    import full_size_against
-
-    told = [full_size_against.refusal(name, arguments.arm, settings, per_token) for name in arguments.against]
-    if wrong := [one for one in told if one]:
-        raise SystemExit("\n".join(wrong))
 
 
 def write(out: Path, content: dict[str, Any]) -> None:
@@ -198,7 +186,7 @@ def train(model: Any, settings: schema.Arm, per_token: bool, length: int, num_ke
         scaler.step(optimiser)
         scaler.update()
         optimiser.zero_grad(set_to_none=True)
-        _wait(device)
+        devices.wait(device)
         seconds.append(time.perf_counter() - started)
     return seconds
 
@@ -216,7 +204,7 @@ def evaluate(model: Any, settings: schema.Arm, batch_size: int, length: int, num
             torch.autocast(device.type, counting.half_precision(settings), enabled=counting.half_precision(settings) is not None),
         ):
             model(**batch)
-        _wait(device)
+        devices.wait(device)
         seconds.append(time.perf_counter() - started)
     return statistics.median(seconds)
 
@@ -226,13 +214,7 @@ def _batch(model: Any, batch_size: int, length: int, per_token: bool) -> dict[st
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids if per_token else ids[:, 0] % 3}
 
 
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-
-
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     parser.add_argument("--study", required=True)
     parser.add_argument("--arm", required=True, help="the levels of the arm, joined by -")

@@ -7,7 +7,6 @@ has a loss of its own. On a 4-bit base TRL makes the adapters bfloat16, which ca
 
 from __future__ import annotations
 
-import gc
 import importlib.metadata
 import importlib.util
 import statistics
@@ -17,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import devices
 import torch
 import transformers
 
@@ -55,7 +55,7 @@ def beside(name: str, built: Callable[[], Any], settings: schema.Arm, steps: Ste
     package = {"trainer": "transformers", "trl": "trl"}[name]
     found: dict[str, Any] = {"version": importlib.metadata.version(package), "not_run": None}
     fields = ("step_seconds", "median_step_seconds", "seconds_ratio", "peak_allocated_bytes", "peak_bytes_ratio")
-    free()
+    devices.free()
     try:
         seconds = train(name, built(), settings, steps)
     except Exception as error:
@@ -164,19 +164,6 @@ def collate(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": torch.tensor([row["labels"] for row in rows])}
 
 
-def wait() -> None:
-    """Wait for the device to have done what it was asked."""
-    if models.device().type == "cuda":
-        torch.cuda.synchronize()
-
-
-def free() -> None:
-    """Give back memory of models that are gone, as far as their libraries let go of it: bitsandbytes keeps its paged optimisers' state."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-
-
 class Watch(transformers.TrainerCallback):
     """The seconds from one optimiser step's end to the next one's."""
 
@@ -186,12 +173,12 @@ class Watch(transformers.TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """As the Trainer calls it."""
-        wait()
+        devices.wait(models.device())
         self.last = time.perf_counter()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """As the Trainer calls it."""
-        wait()
+        devices.wait(models.device())
         now = time.perf_counter()
         self.seconds.append(now - self.last)
         self.last = now

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import copy
 
+import devices
 import made
 import numpy as np
-import peak
 import timing
 
 from ftbench import inference, text
@@ -45,7 +45,7 @@ def row(options: made.Options, dtype: str, tolerance: float, bar: float | None) 
         len(feature["input_ids"]) for feature in text.encode_pairs(tokenizer, pairs["premise"], pairs["hypothesis"], MAX_LENGTH).features
     )
     num_weights = sum(module.weight.numel() for module in model.base_model.encoder.modules() if isinstance(module, torch.nn.Linear))
-    least = 2 * num_weights * num_tokens / peak.operations_per_second(getattr(torch, dtype), torch.device("cpu"))
+    least = 2 * num_weights * num_tokens / devices.matrix_peak(getattr(torch, dtype), torch.device("cpu"))
     classifier = pipeline("text-classification", model=model, tokenizer=tokenizer, device="cpu")
 
     def ours() -> np.ndarray:

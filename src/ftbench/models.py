@@ -39,7 +39,7 @@ def device() -> torch.device:
 
 
 def attention_in_training(bf16: bool) -> AbstractContextManager[Any]:
-    """How attention is computed while a model trains: as PyTorch chooses, but on a processor in bfloat16 not fused.
+    """How attention is computed in a training step: as PyTorch chooses, but on a processor in bfloat16 not fused.
 
     There the fused kernel's backward pass takes several times as long as in float32 (PyTorch 2.13); forward alone it is the faster one.
     """

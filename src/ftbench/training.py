@@ -66,8 +66,7 @@ def train(
     gc.freeze()  # the Trainer collects garbage before it starts, and going through all that was imported takes long
     started = time.perf_counter()
     try:
-        with models.attention_in_training(trainer.args.bf16):
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except BaseException:
         if not launch.rank() and _last_checkpoint(scratch) is None:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -126,7 +125,8 @@ class ArmTrainer(Trainer):
         if self.share != 0:
             self.num_examples_seen += len(inputs["input_ids"])
             self.num_tokens_seen = self.num_tokens_seen + inputs["attention_mask"].sum()
-        loss = super().training_step(model, inputs, num_items_in_batch)
+        with models.attention_in_training(self.args.bf16):
+            loss = super().training_step(model, inputs, num_items_in_batch)
         if not loss.item() <= DIVERGED:  # so that not a number stops it, too
             raise UserError(
                 Problem(
@@ -297,5 +297,4 @@ def _is_json(path: Path) -> bool:
 
 
 def _grad_norm(model: Any) -> float:
-    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
-    return float(torch.nn.utils.get_total_norm(gradients)) if gradients else 0.0
+    return float(torch.nn.utils.get_total_norm(parameter.grad for parameter in model.parameters() if parameter.grad is not None))

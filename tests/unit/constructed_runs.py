@@ -36,6 +36,12 @@ def minutes(**by_arm):
     return {"multinli": {"entries": entries}}
 
 
+def evaluated(base, ours):
+    """Costs of the base of `qkv-nf4` and of that arm, whose evaluations took so many seconds, by seed."""
+    entries = {"zero_shot": {"by_seed": {"evaluate_seconds": base}}, "qkv-nf4": {"by_seed": {"evaluate_seconds": ours}}}
+    return {"snli": {"entries": entries}}
+
+
 def full_size(study, **bytes_by_arm):
     arms = {arm: {"memory_bytes": {"total": total}, "base": total} for arm, total in bytes_by_arm.items()}
     return {"scales": {"paper": {study: arms}}}

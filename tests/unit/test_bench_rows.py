@@ -149,8 +149,8 @@ def test_a_label_that_differs_and_a_score_that_is_off_are_told():
 
 
 def test_the_least_seconds_of_an_evaluation_are_its_products_at_the_processors_peak(monkeypatch):
-    peak, made = importlib.import_module("peak"), importlib.import_module("made")
-    monkeypatch.setattr(peak, "operations_per_second", lambda dtype, _: {"torch.float32": 1e9}[str(dtype)])
+    devices, made = importlib.import_module("devices"), importlib.import_module("made")
+    monkeypatch.setattr(devices, "matrix_peak", lambda dtype, _: {"torch.float32": 1e9}[str(dtype)])
     row = importlib.import_module("rows.nli_evaluation").row(made.Options(Path("models"), quick=True), "float32", 1e-4, None)
     per_block = 4 * 384 * 384 + 2 * 384 * 1536  # query, key, value and output; into the MLP and out of it
     num_tokens = row.sizes["least_seconds"] * 1e9 / (2 * 6 * per_block)
@@ -160,11 +160,11 @@ def test_the_least_seconds_of_an_evaluation_are_its_products_at_the_processors_p
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_peak_is_two_operations_for_each_of_n_cubed_over_the_fastest_product(monkeypatch, dtype):
-    peak = importlib.import_module("peak")
-    monkeypatch.setattr(peak, "SIDE", {"cpu": 4})
+    devices = importlib.import_module("devices")
+    monkeypatch.setattr(devices, "SIDE", {"cpu": 4})
     times = iter([0.0, 3.0, 0.0, 2.0, 0.0, 4.0, 0.0, 5.0, 0.0, 6.0])
-    monkeypatch.setattr(peak.time, "perf_counter", lambda: next(times))
-    assert peak.operations_per_second(getattr(torch, dtype), torch.device("cpu")) == 2 * 4**3 / 2.0
+    monkeypatch.setattr(devices.time, "perf_counter", lambda: next(times))
+    assert devices.matrix_peak(getattr(torch, dtype), torch.device("cpu")) == 2 * 4**3 / 2.0
 
 
 @pytest.mark.parametrize(("dataset", "tests"), [("snli", ["test"]), ("multinli", ["test_matched", "test_mismatched"])])

@@ -23,11 +23,17 @@ ARMS = {  # inputs per step and 4-bit layers
     ("alpaca", "falcon_rw_1b-study"): (None, 3 * 4),
 }
 RUN = """
-import runpy, sys
+import pathlib, runpy, sys
 sys.argv = sys.argv[1:]
+sys.path.insert(0, str(pathlib.Path(sys.argv[0]).parent))
 runpy.run_path(sys.argv[0], run_name="__main__")
 print("beside:", *sorted({"dvc", "datasets"} & set(sys.modules)))
 """
+
+
+@pytest.fixture(autouse=True)
+def _benchmarks_are_found(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
 
 
 @pytest.mark.parametrize(("study", "arm"), sorted(ARMS))
@@ -93,7 +99,6 @@ def test_and_by_trl_or_it_is_said_how_to_install_it(tmp_path):
     ("study", "arm", "said"), [("multinli", "full-own", "has a head on labels"), ("snli", "attention_head-nf4", "adapts lm_head")]
 )
 def test_what_trl_cannot_train_is_refused_before_anything_is_measured(tmp_path, monkeypatch, study, arm, said):
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     script = runpy.run_path(SCRIPT, run_name="read")
     monkeypatch.setitem(script["main"].__globals__, "train", lambda *_: pytest.fail("measured"))
     monkeypatch.chdir(ROOT)
@@ -103,8 +108,7 @@ def test_what_trl_cannot_train_is_refused_before_anything_is_measured(tmp_path, 
 
 
 @pytest.fixture
-def against(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+def against():
     return importlib.import_module("full_size_against")
 
 

@@ -1,7 +1,7 @@
 """The rules of the ledger's relations on constructed runs that give each verdict."""
 
 import pytest
-from constructed_runs import CLAIMS, curve, full_size, minutes, of_counts, verdict, with_tests
+from constructed_runs import CLAIMS, curve, evaluated, full_size, minutes, of_counts, verdict, with_tests
 
 from ftbench import ledger
 from ftbench.evidence import CONTRADICTED, HOLDS, UNDECIDED, Evidence
@@ -150,11 +150,6 @@ def test_p_tuning_is_cheaper_only_in_both_time_and_memory(time, num_bytes, expec
 @pytest.mark.parametrize(("ours", "expected"), [([1.0, 1.1], HOLDS), ([1.0, 2.0], UNDECIDED), ([2.0, 2.1], CONTRADICTED)])
 def test_the_fine_tuned_model_is_as_fast_within_a_quarter(ours, expected):
     assert verdict("fine_tuned_inference_efficient", Evidence(cost=evaluated([60.0], [60 * value for value in ours]))) == expected
-
-
-def evaluated(base, ours):
-    entries = {"zero_shot": {"by_seed": {"evaluate_seconds": base}}, "qkv-nf4": {"by_seed": {"evaluate_seconds": ours}}}
-    return {"snli": {"entries": entries}}
 
 
 @pytest.mark.parametrize(("base", "ours"), [(59.9, [70.0, 71.0]), (70.0, [59.9, 61.0]), (2.0, [90.0, 91.0])])

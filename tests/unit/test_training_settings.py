@@ -59,14 +59,18 @@ def test_mixed_precision_in_bf16_runs_on_a_processor_and_keeps_weights_in_float3
 
 
 @pytest.mark.parametrize("mixed", [False, True])
-def test_attention_is_not_fused_in_bf16_on_a_processor_and_as_ever_afterwards(tiny_base: Base, monkeypatch, mixed: bool) -> None:
+def test_a_step_in_bf16_on_a_processor_is_without_fused_attention_and_validation_with_it(tiny_base: Base, monkeypatch, mixed: bool) -> None:
     monkeypatch.setattr(models, "device", lambda: torch.device("cpu"))
-    base, fused = tiny_base("roberta"), []
+    base, fused = tiny_base("roberta"), {"step": [], "validation": []}
     tokenizer, model = bases.load_tokenizer(base), models.load_encoder(base, seed=0)
-    model.register_forward_pre_hook(lambda *_: fused.append(torch.backends.cuda.flash_sdp_enabled()))
-    training.train(job(base, bf16=mixed), model, tokenizer, pair_rows(tokenizer), nothing)
-    assert set(fused) == {not mixed}
-    assert torch.backends.cuda.flash_sdp_enabled()
+    model.register_forward_pre_hook(lambda *_: fused["step"].append(torch.backends.cuda.flash_sdp_enabled()))
+
+    def validate(_: Any) -> dict[str, float]:
+        fused["validation"].append(torch.backends.cuda.flash_sdp_enabled())
+        return {"loss": 0.0}
+
+    training.train(job(base, bf16=mixed, eval_strategy="steps", eval_steps=1), model, tokenizer, pair_rows(tokenizer), validate)
+    assert fused == {"step": [not mixed], "validation": [True]}
 
 
 def test_every_setting_reaches_the_trainer_under_its_own_name(tiny_base: Base) -> None:
