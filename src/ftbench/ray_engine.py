@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ftbench import resources, workers
+from ftbench import recovery, resources, workers
 from ftbench.errors import Problem, UserError
 from ftbench.workers import FAILED, LOST, PATIENCE, Answer, Place
 
@@ -220,6 +220,7 @@ def main(words: list[str]) -> None:
 
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])  # stages say `python`
     preload.replace_shell()
+    recovery.replace_paths_in_use()
     sys.argv = ["ftbench", "repro", name]  # by which DVC's locks on paths name their holder
     repo = Repo()
     forget_locks(repo, name)

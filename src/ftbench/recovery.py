@@ -10,10 +10,12 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import IO, Any
 
 import psutil
 
@@ -47,6 +49,27 @@ def mend_paths_in_use(folder: Path, hardlink_lock: bool = False) -> bool:
         with files.written_atomically(path) as temporary:
             temporary.write_text(json.dumps(kept), encoding="utf-8")
     return any(kept.values())
+
+
+def replace_paths_in_use() -> None:
+    """From here on DVC, in this process and those it forks, replaces its list of paths in use and does not write over it.
+
+    Else a stage whose process or machine is killed in the midst of it leaves half a list, on which every other stage of the run fails.
+    """
+    from dvc import rwlock
+
+    edit = rwlock._edit_rwlock
+    rwlock._edit_rwlock = lambda folder, fs, hardlink: edit(folder, SimpleNamespace(join=fs.join, open=_read_or_replaced), hardlink)
+
+
+@contextmanager
+def _read_or_replaced(path: str, mode: str = "r", encoding: str = "utf-8") -> Iterator[IO[str]]:
+    if mode == "r":
+        with Path(path).open(encoding=encoding) as stream:
+            yield stream
+        return
+    with files.written_atomically(Path(path)) as temporary, temporary.open(mode, encoding=encoding) as stream:
+        yield stream
 
 
 def _lives(holder: dict[str, Any]) -> bool:
@@ -88,7 +111,8 @@ def clear(repo: Any) -> list[str]:
     if mend_paths_in_use(Path(repo.tmp_dir), repo.config["core"].get("hardlink_lock", False)):  # another DVC may be writing
         return []
     gone = ownerless(repo, outs)
-    stage_script.remove([*unfinished([*outs, root / dvc_files.LOCK_FILE]), *forgotten(stage_script.SCRATCH), *gone])
+    written = [*outs, root / dvc_files.LOCK_FILE, Path(repo.tmp_dir) / "rwlock"]
+    stage_script.remove([*unfinished(written), *forgotten(stage_script.SCRATCH), *gone])
     return [str(path.relative_to(root)) for path in gone]
 
 

@@ -81,6 +81,7 @@ def repro(
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])  # stages say `python`
     dvc_files.parse_params_once()
     preload.replace_shell()
+    recovery.replace_paths_in_use()
     try:
         repo = Repo()
         with repo.lock, _holder():

@@ -210,6 +210,12 @@ def test_a_task_runs_a_stage_with_the_drivers_threads_and_answers_what_it_wrote(
     assert not Path("dvc.lock").exists()  # which the driver writes
 
 
+def test_a_task_s_stage_replaces_the_list_of_paths_in_use_and_never_writes_over_it(repo):
+    pipeline(a={"cmd": "ln .dvc/tmp/rwlock while_it_runs; echo 1 > a.txt"})
+    subprocess.run([sys.executable, "-c", TASK], capture_output=True, check=True, timeout=60)
+    assert str(Path("a.txt").absolute()) in json.loads(Path("while_it_runs").read_text())["write"]
+
+
 def test_a_stage_ends_with_its_task_though_the_tasks_children_are_killed_before_it(repo):
     import psutil
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,36 @@ def test_a_list_that_was_half_written_holds_nothing(tmp: Path, text: str) -> Non
     (tmp / "rwlock").write_text(text)
     assert recovery.mend_paths_in_use(tmp) is False
     assert json.loads((tmp / "rwlock").read_text()) == {"write": {}, "read": {}}
+
+
+KILLED_WHILE_WRITING = """
+import json, os, signal, sys
+from dvc import rwlock
+from dvc.fs import localfs
+from ftbench import recovery
+
+def half(content, stream):
+    stream.write(sys.argv[3])
+    stream.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if sys.argv[2] == "ours":
+    recovery.replace_paths_in_use()
+rwlock.json.dump = half
+with rwlock._edit_rwlock(sys.argv[1], localfs, False) as held:
+    held["write"]["/c"] = {"pid": 1, "cmd": "dvc repro"}
+"""
+
+
+@pytest.mark.parametrize("writer", ["ours", "dvc"])
+def test_a_stage_that_is_killed_while_it_writes_the_list_leaves_the_one_before(tmp: Path, writer: str) -> None:
+    before, half = json.dumps({"write": {"/a": holder(os.getpid())}, "read": {}}), '{"write": {"/'
+    (tmp / "rwlock").write_text(before)
+    killed = subprocess.run([sys.executable, "-c", KILLED_WHILE_WRITING, str(tmp), writer, half], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert (tmp / "rwlock").read_text() == (before if writer == "ours" else half)
+    left = recovery.unfinished([tmp / "rwlock"])
+    assert [path.read_text() for path in left] == ([half] if writer == "ours" else [])
 
 
 def test_without_a_list_nothing_is_written(tmp: Path) -> None:

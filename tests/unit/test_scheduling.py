@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -44,6 +45,13 @@ def test_independent_stages_run_at_the_same_time(repo):
         b={"cmd": "touch b.here; " + wait.format(own="b", other="a")},
     )
     assert {name for name, _ in ended(repro(jobs=2))} == {"a", "b"}
+
+
+def test_a_stage_replaces_the_list_of_paths_in_use_and_never_writes_over_it(repo):
+    pipeline(a={"cmd": "ln .dvc/tmp/rwlock while_it_runs; echo 1 > a.txt"})
+    repro()
+    assert str(Path("a.txt").absolute()) in json.loads(Path("while_it_runs").read_text())["write"]
+    assert not any(json.loads(Path(".dvc/tmp/rwlock").read_text()).values())
 
 
 def test_no_more_run_at_once_than_asked_for(repo):
