@@ -1,11 +1,11 @@
 """How fast the pieces of a run are beside what people would use instead: ratios on the same work, in the same run, with the same output.
 
-Each row names a piece of work, an alternative and a bar. Both are run once and must give the same output; then they are timed by turns, and
-the medians' ratio is held against the bar. Texts are generated, and models are the trained arms that a run left under models/, or
-miniatures that are made here, so a fresh clone can run all of it.
+Each row names a piece of work, an alternative and a bar. Both are run once and must give the same output; then they are timed by turns,
+and the medians' ratio is held against the bar. Texts are real where a folder of them lies beside the project, and generated elsewhere;
+models are the trained arms that a run left under models/, or miniatures that are made here: so a fresh clone can run all of it.
 
 It writes the rows that were run into a file of records, where rows that were not run stay as they are, and the README's table from it;
-it prints the rows, and exits with 1 where one does not pass.
+with each row it keeps what the run before found. It prints the rows, and exits with 1 where one does not pass.
 Example: python benchmarks/bench.py generation prompt_scoring --repeats 7
 """
 
@@ -22,7 +22,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))  # so that the rows are found however this script is run
 
 import page
-from made import Options
+from made import Options, real_texts
 from timing import NotRunError, Row, measure
 
 from ftbench import costs, files
@@ -52,6 +52,7 @@ ROWS = {  # name -> module of rows/ and its function
 }
 RECORD = page.RECORD
 REPEATS = 5
+GENERATED = "generated"
 
 Find = Callable[[str], Callable[[Options], Row]]
 
@@ -84,6 +85,7 @@ def run(names: Sequence[str], options: Options, num_repeats: int, out: Path, fin
             record = {"not_run": str(error)}
         record |= {"quick": options.quick, "total_seconds": time.perf_counter() - started, "environment": costs.environment()}
         record |= {"texts": "real" if options.texts else "generated", "checkpoint": options.checkpoint.name if options.checkpoint else None}
+        record["before"] = {key: kept[name][key] for key in ("passed", "ratio") if key in kept.get(name, {})}
         records[name] = record
         kept[name] = record
         files.write_json(out, {"rows": kept})
@@ -108,9 +110,11 @@ def before(out: Path, quick: bool) -> dict[str, Any]:
 def main(arguments: argparse.Namespace) -> int:
     """Run what was asked for; 1 where a row does not pass."""
     names = chosen(arguments.rows, list(ROWS))
-    options = Options(arguments.models, arguments.texts, arguments.quick, arguments.checkpoint)
+    texts = None if arguments.texts == Path(GENERATED) else arguments.texts
+    options = Options(arguments.models, texts, arguments.quick, arguments.checkpoint)
     records = run(names, options, arguments.repeats, arguments.out)
     print(page.table(records))
+    print(page.beside_before(records))
     if arguments.out.resolve() == RECORD.resolve():
         page.write()
     return 0 if all(record.get("passed", True) for record in records.values()) else 1
@@ -123,7 +127,8 @@ if __name__ == "__main__":
         "--repeats", type=int, default=REPEATS, help="timed runs of either side, at least 1; rows whose runs are long have fewer"
     )
     parser.add_argument("--models", type=Path, default=Path("models"), help="the folder of trained arms and bases; used where it is there")
-    parser.add_argument("--texts", type=Path, help="a folder with snli/<split>.jsonl and alpaca/alpaca_data.json, for generated text")
+    texts = "a folder with snli/<split>.jsonl and alpaca/alpaca_data.json (default: ../shared/data where it is there), or `generated`"
+    parser.add_argument("--texts", type=Path, default=real_texts(), help=texts)
     parser.add_argument("--checkpoint", type=Path, help="the folder of a real encoder, for the miniature of 22 M parameters")
     parser.add_argument("--quick", action="store_true", help="small sizes, to try a row; marked so, and refused as the record")
     parser.add_argument("--out", type=Path, default=RECORD, help="the file of records")

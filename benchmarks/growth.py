@@ -27,7 +27,6 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import blocks
 import growth_page
 import made
 from rows import prepare
@@ -47,7 +46,6 @@ STAGES = {
     "length": ["train", "evaluate"],
 }
 TRAINED, EVALUATED, BATCH = 64, 256, 16  # inputs, and how many of them at once
-OUT, PAGE = Path("reports/growth.json"), Path("docs/benchmarks.md")
 Point = dict[str, Any]
 
 
@@ -226,10 +224,8 @@ def missed(found: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def run(sizes: Mapping[str, Sequence[int]], num_repeats: int, out: Path) -> list[str]:
     """Measure every point, write the record and the figure beside it, and return what is missed."""
-    kept = out.resolve() == (made.ROOT / OUT).resolve()
-    page = (made.ROOT / PAGE).read_text(encoding="utf-8")
-    if kept:
-        blocks.rewritten(page, growth_page.START, "", PAGE.name)  # a page that cannot take the table is told of before anything is measured
+    if kept := out.resolve() == growth_page.RECORD:
+        growth_page.on_page("")  # a page that cannot take the table is told of before anything is measured
     points: list[Point] = []
     for axis, along in sizes.items():
         for size in along:
@@ -240,9 +236,10 @@ def run(sizes: Mapping[str, Sequence[int]], num_repeats: int, out: Path) -> list
     content = {"points": points, "slopes": found, "bars": {"linear": LINEAR, "flat": FLAT}, "missed": problems}
     content |= {"num_repeats": num_repeats, "smallest": SMALLEST, "environment": costs.environment()}
     files.write_json(out, content)
-    files.write_text(out.with_suffix(".svg"), growth_page.figure(points))
     if kept:
-        files.write_text(made.ROOT / PAGE, blocks.rewritten(page, growth_page.START, growth_page.rendered(content), PAGE.name))
+        growth_page.write()
+    else:
+        files.write_text(out.with_suffix(".svg"), growth_page.figure(points))
     for one in found:
         last = one["median_seconds"]["last"], one["peak_resident_bytes"]["last"]
         print(f"{one['stage']:8s} against {one['axis']:8s}: slope of seconds {last[0]:5.2f}, of memory {last[1]:5.2f}")
@@ -252,7 +249,7 @@ def run(sizes: Mapping[str, Sequence[int]], num_repeats: int, out: Path) -> list
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     parser.add_argument("--repeats", type=int, default=3, help="runs of every stage at every size, at least 1")
-    parser.add_argument("--out", type=Path, default=OUT, help="the record; the figure lies beside it")
+    parser.add_argument("--out", type=Path, default=growth_page.RECORD, help="the record; the figure lies beside it")
     # the pieces, each in a process of its own
     parser.add_argument("--score", nargs=2, metavar=("PAIRS", "FOLDER"), help=argparse.SUPPRESS)
     parser.add_argument("--train", type=int, metavar="LENGTH", help=argparse.SUPPRESS)

@@ -1,12 +1,22 @@
-"""What is shown of a record of growth: its figure, and its table in docs/benchmarks.md."""
+"""What is shown of a record of growth: its figure, and its table in docs/benchmarks.md.
+
+Example: python benchmarks/growth_page.py
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import blocks
 
+from ftbench import files
+from ftbench.errors import UserError
+
+ROOT = Path(__file__).parents[1]
+RECORD, PAGE = ROOT / "reports/growth.json", ROOT / "docs/benchmarks.md"
 START = blocks.start("benchmarks/growth.py", "reports/growth.json")
 
 
@@ -55,3 +65,23 @@ def rendered(content: Mapping[str, Any]) -> str:
     machine, missed = content["environment"], "; ".join(content["missed"])
     said = f"Medians of {content['num_repeats']} runs, {'MISSED: ' + missed if missed else 'all within the bars'}."
     return "\n".join([*lines, "", f"{said} Measured on: {machine['processor']}, {machine['num_cores']} cores."])
+
+
+def on_page(table: str) -> str:
+    """The page with a table between its marks. Raises UserError for a page without the two."""
+    return blocks.rewritten(PAGE.read_text(encoding="utf-8"), START, table, PAGE.name)
+
+
+def write() -> None:
+    """Bring the figure and the page in step with the record in git."""
+    content = files.read_json(RECORD)
+    files.write_text(PAGE, on_page(rendered(content)))
+    files.write_text(RECORD.with_suffix(".svg"), figure(content["points"]))
+
+
+if __name__ == "__main__":
+    try:
+        write()
+    except UserError as error:
+        print(f"growth_page: to mend:\n{error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,4 +1,4 @@
-"""What the rows work on: texts, which are generated unless a folder of real ones is named, and models of a stated size."""
+"""What the rows work on: texts, real ones where a folder of them is there and generated ones elsewhere, and models of a stated size."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from ftbench.errors import Problem, UserError
 from ftbench.text import LABELS
 
 ROOT = Path(__file__).parents[1]
+REAL_TEXTS = ROOT.parent / "shared/data"  # beside the project, where somebody keeps them: they are no part of it
 SEED = 13
 VOCABULARY = 30_000  # rows of the 22 M models' embeddings
 EXTRA = (0.45, 0.35, 0.15, 0.05)  # shares of generated premises with no sentence before them, one, two and three
@@ -36,6 +37,11 @@ class Options:
     texts: Path | None = None
     quick: bool = False
     checkpoint: Path | None = None
+
+
+def real_texts() -> Path | None:
+    """The folder of real texts, where it is there."""
+    return REAL_TEXTS if (REAL_TEXTS / "snli").is_dir() and (REAL_TEXTS / "alpaca").is_dir() else None
 
 
 def settings() -> dict[str, Any]:

@@ -58,6 +58,21 @@ def table(records: Mapping[str, Record]) -> str:
     return tabulate([[first, *others] for first, _, *others in rows], [HEADER[0], *HEADER[2:]], disable_numparse=True)
 
 
+def beside_before(records: Mapping[str, Record]) -> str:
+    """Whether the run before found of each row what this one did: that it passes, or not."""
+    again = {name: record for name, record in records.items() if "passed" in record and record.get("before")}
+    if not again:
+        return "No row was measured before."
+    others = {name: record["before"] for name, record in again.items() if record["passed"] != record["before"]["passed"]}
+    turned = [f"{name} ({_found(before)} before)" for name, before in others.items()]
+    unlike = f"all but {len(turned)} as the run before found them: {', '.join(turned)}" if turned else "as the run before found them"
+    return f"{len(again)} of {len(records)} rows were measured before, {unlike}."
+
+
+def _found(before: Mapping[str, Any]) -> str:
+    return f"{'passed' if before['passed'] else 'missed'}{', at {:.2f}'.format(before['ratio']) if 'ratio' in before else ''}"
+
+
 def block(records: Mapping[str, Record]) -> str:
     """What stands between the marks of the README."""
     if not records:
@@ -65,7 +80,7 @@ def block(records: Mapping[str, Record]) -> str:
     lines = [" | ".join(map(_escaped, cells(name, record))) for name, record in records.items()]
     machines = sorted({_machine(record["environment"]) for record in records.values()})
     rows = "\n".join(f"| {line} |" for line in [" | ".join(HEADER), " | ".join(["---"] * len(HEADER)), *lines])
-    return f"{rows}\n\nMeasured on: {'; '.join(machines)}."
+    return f"{rows}\n\nMeasured on: {'; '.join(machines)}. {beside_before(records)}"
 
 
 def _escaped(text: str) -> str:

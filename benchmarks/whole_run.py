@@ -22,6 +22,7 @@ from ftbench.errors import Problem, UserError
 
 ROOT = Path(__file__).parents[1]
 RECORD, PAGE = Path("reports/whole_run.json"), Path("docs/benchmarks.md")
+BENCHMARKS = Path("reports/benchmarks.json")
 START = blocks.start("benchmarks/whole_run.py", "reports/whole_run.json")
 BAR, JUDGED = 20 * 60, "2 at once"  # seconds, and the runs that are held to them
 STARTED = re.compile(r"^(\d+) stages to bring up to date, (.*); what each prints", re.M)
@@ -53,10 +54,19 @@ def profile(log: str) -> dict[str, Any]:
     return {**found, "bar_seconds": BAR if judged else None, "missed": missed}
 
 
+def starts(rows: Mapping[str, Any], num_stages: int) -> dict[str, float]:
+    """Seconds that the starts of so many stages take, in forks of the driver and in a Python each, by the row `start_up`; or nothing."""
+    row = rows.get("start_up", {})
+    if "median_seconds" not in row:
+        return {}
+    each = num_stages / row["sizes"]["num_starts"]
+    return {"in_forks": row["median_seconds"] * each, "in_pythons": row["alternative_median_seconds"] * each}
+
+
 def rendered(content: Mapping[str, Any]) -> str:
     """The record as Markdown, what takes longest first."""
     total = sum(kind["seconds"] for kind in content["kinds"].values())
-    kinds = sorted(content["kinds"].items(), key=lambda item: -item[1]["seconds"])
+    kinds = sorted(content["kinds"].items(), key=lambda item: (-item[1]["seconds"], item[0]))
     lines = ["| stages | how many | seconds, all together | share |", "|---|---:|---:|---:|"]
     lines += [f"| `{name}` | {kind['stages']} | {kind['seconds']:,.0f} | {kind['seconds'] / total:.0%} |" for name, kind in kinds]
     machine, found = content["environment"], "MISSED" if content["missed"] else "passes"
@@ -65,6 +75,11 @@ def rendered(content: Mapping[str, Any]) -> str:
         f"{content['stages']} stages, {content['place']}, in {content['seconds'] / 60:.1f} minutes; {bar}. "
         f"On average {content['busy']:.2f} were at work. Measured on: {machine['processor']}, {machine['num_cores']} cores."
     )
+    if starting := content["starts"]:
+        said += (
+            f" Of the {total:,.0f} s of all stages together, starting them took about {starting['in_forks']:,.0f}, as the row `start_up` is"
+            f" measured; a Python of its own for each would have taken {starting['in_pythons']:,.0f}."
+        )
     return "\n".join([said, "", *lines])
 
 
@@ -76,7 +91,9 @@ def main() -> None:
     if not arguments.log.is_file():
         raise UserError(Problem(str(arguments.log), "no such file", mend="name the file that make repro printed into"))
     log = arguments.log.read_text(encoding="utf-8", errors="replace")
-    content = {**profile(log), "environment": costs.environment()}
+    found = profile(log)
+    rows = files.read_json(ROOT / BENCHMARKS)["rows"] if (ROOT / BENCHMARKS).exists() else {}
+    content = {**found, "starts": starts(rows, found["stages"]), "environment": costs.environment()}
     page = blocks.rewritten((ROOT / PAGE).read_text(encoding="utf-8"), START, rendered(content), PAGE.name)
     files.write_json(ROOT / RECORD, content)
     files.write_text(ROOT / PAGE, page)

@@ -134,7 +134,7 @@ def left_behind(folder: Path) -> list[str]:
         for path in (folder / top).rglob(".*"):
             if path.name not in (".gitignore", ".gitkeep"):
                 found.append(path.relative_to(folder).as_posix())
-    return found + [path.name for path in folder.glob(".dvc.lock.*")]
+    return found + [path.relative_to(folder).as_posix() for name in (".dvc.lock.*", ".dvc/tmp/.rwlock.*") for path in folder.glob(name)]
 
 
 def differing(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[str]:

@@ -1,7 +1,7 @@
 """Labels of pairs by an encoder with a head: `inference.classify`, against transformers' pipeline called for each pair.
 
-Beside it stands in how many seconds at least the processor makes the matrix products that this takes, at its own measured peak: nothing
-that computes them can be faster.
+Beside it stands in about how many seconds the processor makes the products of the blocks' linear layers, the most of what this takes,
+at the peak that is measured on it in the same process.
 """
 
 from __future__ import annotations

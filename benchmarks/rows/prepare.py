@@ -20,7 +20,7 @@ from ftbench.text import LABELS
 
 ROWS, MULTINLI_ROWS, QUICK_ROWS = 550_000, 393_000, 20_000
 HELD_OUT = 10_000  # rows of validation and of each test split, as both data sets have; of a trial in proportion
-REPEATS = 1  # a run takes minutes, and is far from its bar
+REPEATS = 3  # a run takes a minute
 MOST_RESIDENT = 1.5 * 2**30
 ALTERNATIVE = Path(__file__).with_name("prepare_with_datasets.py")
 # A process of its own between this one and the script: what a process is started from counts towards its peak.

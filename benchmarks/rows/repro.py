@@ -6,9 +6,7 @@ of so many stages, each with as many dependencies as ours have.
 
 from __future__ import annotations
 
-import fnmatch
 import functools
-import json
 import os
 import shutil
 import subprocess
@@ -22,10 +20,9 @@ import made
 import timing
 
 DVC, FTBENCH = ["-m", "dvc"], ["-m", "ftbench.cli"]
-RESULTS = ("models/*", "data/*", "reports/*/predictions/*", "reports/*/scores/*", "reports/*/learning/*")  # the rest holds seconds
 MOST_EXTRA = 0.5  # seconds that our command may take longer than DVC's
 DEPENDENCIES = 20  # of a made up stage, as of most of ours
-REPEATS = 2  # of a run of the whole grid, which takes long
+REPEATS = 3  # a run takes most of a minute
 
 
 def parallel_stages(options: made.Options) -> timing.Row:
@@ -46,7 +43,7 @@ def parallel_stages(options: made.Options) -> timing.Row:
 
         def run() -> dict[str, bytes]:
             command(folder, [*FTBENCH, "repro", "--jobs", str(jobs)], shrunken.environment(folder))
-            found = results(folder)
+            found: dict[str, bytes] = shrunken.results(folder)
             scratch.cleanup()
             return found
 
@@ -134,30 +131,6 @@ def difference(ours: dict[str, bytes], other: dict[str, bytes]) -> str:
     if not ours:
         return "no result file"
     return f"{len(differing)} of {len(ours)} result files differ, {differing[0]} among them" if differing else ""
-
-
-def results(folder: Path) -> dict[str, bytes]:
-    """The files of a run that are a function of data, params and code alone, by path, and dvc.lock without the hashes of the others."""
-    paths = {path.relative_to(folder).as_posix(): path for top in ("data", "models", "reports") for path in (folder / top).rglob("*")}
-    found = {
-        name: path.read_bytes()
-        for name, path in paths.items()
-        if path.is_file() and any(fnmatch.fnmatch(name, pattern) for pattern in RESULTS)
-    }
-    return {**found, "dvc.lock": json.dumps(locked(folder), sort_keys=True).encode()}
-
-
-def locked(folder: Path) -> dict[str, Any]:
-    """dvc.lock as data; of files that hold seconds or memory, and of folders with such files, no hash and no size."""
-    from ruamel.yaml import YAML
-
-    stages = YAML(typ="safe", pure=True).load((folder / "dvc.lock").read_text(encoding="utf-8"))["stages"]
-    for stage in stages.values():
-        for entry in (*stage.get("deps", []), *stage.get("outs", [])):
-            if entry["path"].startswith("reports/") and not any(fnmatch.fnmatch(entry["path"], pattern) for pattern in RESULTS):
-                for key in ("md5", "size", "nfiles"):
-                    entry.pop(key, None)
-    return dict(stages)
 
 
 def stages(folder: Path, environment: Mapping[str, str]) -> list[str]:

@@ -54,7 +54,7 @@ def mend_paths_in_use(folder: Path, hardlink_lock: bool = False) -> bool:
 def replace_paths_in_use() -> None:
     """From here on DVC, in this process and those it forks, replaces its list of paths in use and does not write over it.
 
-    Else a stage whose process or machine is killed in the midst of it leaves half a list, on which every other stage of the run fails.
+    Else a stage whose process is killed in the midst of it, alone or with its node, leaves half a list, on which all other stages fail.
     """
     from dvc import rwlock
 

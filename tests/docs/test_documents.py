@@ -17,7 +17,7 @@ from ftbench import grid, params, schema
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
     "README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/adding-things.md", "docs/results-schema.md", "docs/pitfalls.md", "docs/remotes.md",
-    "docs/cluster.md", "docs/crashes.md", "docs/reliability.md", "docs/benchmarks.md",
+    "docs/cluster.md", "docs/crashes.md", "docs/reliability.md", "docs/benchmarks.md", "docs/parallel.md",
 ]  # fmt: skip
 CODE_FOLDERS = ("stages/", "src/", "docs/", "tests/", "benchmarks/", "soak/", "examples/", ".github/", ".ci/")
 KEPT_ELSEWHERE = ("data/", "models/", "reports/", ".ftbench/")

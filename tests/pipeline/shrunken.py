@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import io
 import json
 import os
@@ -41,6 +42,13 @@ BASELINES = {"snli": ["majority"], "multinli": ["untrained_head"], "multinli_llm
 REFERENCES = {"multinli": "lora-shared", "multinli_llm": "study_layer-last_token", "alpaca": "bloom_3b-equal"}
 DIMENSIONS = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
 TOKEN = "hf_planted_and_in_no_file_of_a_run"  # noqa: S105  nobody's
+RESULTS = (
+    "models/*",
+    "data/*",
+    "reports/*/predictions/*",
+    "reports/*/scores/*",
+    "reports/*/learning/*",
+)  # the rest holds seconds and memory
 ROWS = {"train": 48, "validation": 12, "test": 30, "test_matched": 30, "test_mismatched": 24}
 
 
@@ -139,6 +147,28 @@ def environment(folder: Path) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "GIT_"))}
     own = {"PATH": path, "PYTHONPATH": str(folder / "src"), "DVC_SITE_CACHE_DIR": str(folder / ".dvc/tmp/site"), "HF_HUB_OFFLINE": "1"}
     return {**kept, **own, "HF_TOKEN": TOKEN}
+
+
+def results(folder: Path) -> dict[str, bytes]:
+    """The files of a run that are a function of data, params and code alone, by path, and dvc.lock without the hashes of the others."""
+    paths = {path.relative_to(folder).as_posix(): path for top in ("data", "models", "reports") for path in (folder / top).rglob("*")}
+    found = {
+        name: path.read_bytes()
+        for name, path in paths.items()
+        if path.is_file() and any(fnmatch.fnmatch(name, pattern) for pattern in RESULTS)
+    }
+    return {**found, "dvc.lock": json.dumps(locked(folder), sort_keys=True).encode()}
+
+
+def locked(folder: Path) -> dict[str, Any]:
+    """dvc.lock as data; of files that hold seconds or memory, and of folders with such files, no hash and no size."""
+    stages = YAML(typ="safe", pure=True).load((folder / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    for stage in stages.values():
+        for entry in (*stage.get("deps", []), *stage.get("outs", [])):
+            if entry["path"].startswith("reports/") and not any(fnmatch.fnmatch(entry["path"], pattern) for pattern in RESULTS):
+                for key in ("md5", "size", "nfiles"):
+                    entry.pop(key, None)
+    return dict(stages)
 
 
 def hide_what_is_not_declared(folder: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fnmatch
 import json
 import os
 import re
@@ -21,7 +20,6 @@ from ftbench import params
 
 CHANGED = "offline.multinli.lora.learning_rate.own"
 FOLLOWING = {"train_multinli@lora-own-0", "evaluate_multinli@lora-own-0", "compare@multinli", "account", "report"}
-RESULTS = ("models/*", "reports/*/predictions/*", "reports/*/scores/*", "reports/*/learning/*")  # the rest holds seconds and memory
 
 
 @contextlib.contextmanager
@@ -36,13 +34,6 @@ def changed(folder: Path, edit) -> Iterator[None]:
         yield
     finally:
         path.write_bytes(before)
-
-
-def results(folder: Path) -> dict[str, bytes]:
-    """The files that are a function of data, params and code alone, by path."""
-    paths = [path for top in ("models", "reports") for path in sorted((folder / top).rglob("*")) if path.is_file()]
-    names = {path.relative_to(folder).as_posix(): path for path in paths}
-    return {name: path.read_bytes() for name, path in names.items() if any(fnmatch.fnmatch(name, pattern) for pattern in RESULTS)}
 
 
 def ran(printed: str) -> set[str]:
@@ -100,9 +91,12 @@ def test_several_at_once_give_the_same_bytes_as_dvc_repro_one_by_one_on_all_para
     other = shrunken.copy(tmp_path)
     printed = shrunken.run(other, "dvc", "repro", "evaluate_snli@qkv-nf4-0")
     assert {"checkpoint@phi_2", "train_snli@qkv-nf4-0", "evaluate_snli@qkv-nf4-0"} < ran(printed)
-    ours, theirs = results(pipeline), results(other)
+    ours, theirs = shrunken.results(pipeline), shrunken.results(other)
     assert {"reports/snli/predictions/qkv-nf4-0.parquet", "models/snli/qkv-nf4-0/adapter_model.safetensors"} <= set(theirs)
-    assert [name for name, content in theirs.items() if ours[name] != content] == []
+    assert [name for name, content in theirs.items() if ours[name] != content and name != "dvc.lock"] == []
+    whole, part = shrunken.locked(pipeline), shrunken.locked(other)
+    assert set(part) == ran(printed)
+    assert {name: whole[name] for name in part} == part
 
 
 def test_a_second_run_has_nothing_to_do(pipeline):
@@ -113,7 +107,7 @@ def test_a_second_run_has_nothing_to_do(pipeline):
 
 
 def test_a_change_runs_what_depends_on_it_and_undoing_it_trains_nothing(pipeline):
-    before = results(pipeline)
+    before = shrunken.results(pipeline)
 
     def edit(raw):
         raw["offline"]["multinli"]["lora"]["learning_rate"]["own"] = 0.0035  # no other test's value: what one has run, DVC finds again
@@ -122,14 +116,14 @@ def test_a_change_runs_what_depends_on_it_and_undoing_it_trains_nothing(pipeline
         told = shrunken.run(pipeline, "ftbench", "repro", "--jobs", "2")
         assert set(re.findall(r"^\[\d+/\d+\] (\S+): ran", told, re.MULTILINE)) == FOLLOWING
         assert CHANGED in shrunken.run(pipeline, "dvc", "params", "diff")
-        after = results(pipeline)
+        after = shrunken.results(pipeline)
         moved = {name for name in before if before[name] != after[name]}
         assert "models/multinli/lora-own-0/adapter_model.safetensors" in moved
         assert {name.split("/")[-1].split(".")[0] for name in moved if name.startswith("reports")} == {"lora-own-0"}
     printed = shrunken.run(pipeline, "dvc", "repro")
     assert ran(printed) == {"compare@multinli", "account", "report"}
     assert len(re.findall(r"is cached - skipping run", printed)) == 2
-    assert results(pipeline) == before
+    assert shrunken.results(pipeline) == before
     assert "Data and pipelines are up to date" in shrunken.run(pipeline, "dvc", "status")
 
 
@@ -201,7 +195,7 @@ def test_arms_trained_on_a_cluster_whose_node_dies_midway_are_those_trained_here
                 "train_multinli@lora-own-0",
                 "train_multinli@lora-shared-0",
             }
-            ours, theirs = results(pipeline), results(other)
+            ours, theirs = shrunken.results(pipeline), shrunken.results(other)
             assert [name for name, content in ours.items() if theirs[name] != content] == []
             assert set(ours) == set(theirs)
     finally:
@@ -209,7 +203,7 @@ def test_arms_trained_on_a_cluster_whose_node_dies_midway_are_those_trained_here
 
 
 def test_an_experiment_from_the_command_line_is_the_same_change_and_the_readmes_commands_show_it(pipeline):
-    before, expected = results(pipeline), params.read(pipeline / "params.yaml")
+    before, expected = shrunken.results(pipeline), params.read(pipeline / "params.yaml")
     expected["offline"]["multinli"]["lora"]["learning_rate"]["own"] = 0.004
     try:
         printed = shrunken.run(pipeline, "dvc", "exp", "run", "-S", f"{CHANGED}=4e-3")
@@ -225,7 +219,7 @@ def test_an_experiment_from_the_command_line_is_the_same_change_and_the_readmes_
         shrunken.run(pipeline, "dvc", "checkout")
         for ref in shrunken.run(pipeline, "git", "for-each-ref", "--format=%(refname)", "refs/exps").split():
             shrunken.run(pipeline, "git", "update-ref", "-d", ref)
-    assert results(pipeline) == before
+    assert shrunken.results(pipeline) == before
     assert "Data and pipelines are up to date" in shrunken.run(pipeline, "dvc", "status")
 
 

@@ -183,6 +183,34 @@ def test_a_row_that_is_run_takes_its_place_beside_those_that_were(bench, timing,
     assert out.read_text() == files.canonical_json({"rows": after})
 
 
+def test_a_row_keeps_what_the_run_before_found_and_where_they_disagree_it_is_said(bench, timing, page, tmp_path):
+    out, reached, missed = tmp_path / "a.json", {"bar": None}, {"bar": 1e9}
+    first = run(bench, timing, ["one", "two"], out, **reached)
+    assert [first[name]["before"] for name in ("one", "two")] == [{}, {}]
+    assert page.beside_before(first) == "No row was measured before."
+    second = run(bench, timing, ["one", "two", "three"], out, **reached)
+    assert second["one"]["before"] == {"passed": True, "ratio": pytest.approx(first["one"]["ratio"])}
+    assert page.beside_before(second) == "2 of 3 rows were measured before, as the run before found them."
+    third = run(bench, timing, ["one"], out, **missed)
+    said = (
+        f"1 of 1 rows were measured before, all but 1 as the run before found them: one (passed, at {second['one']['ratio']:.2f} before)."
+    )
+    assert page.beside_before(third) == said
+    run(bench, timing, ["one"], out, difference=lambda *_: "other")
+    fifth = run(bench, timing, ["one"], out, **reached)
+    assert fifth["one"]["before"] == {"passed": False}
+    assert "one (missed before)" in page.beside_before(fifth)
+
+
+def test_texts_are_real_where_a_folder_of_them_lies_beside_the_project(monkeypatch, tmp_path):
+    made = importlib.import_module("made")
+    monkeypatch.setattr(made, "REAL_TEXTS", tmp_path)
+    (tmp_path / "snli").mkdir()
+    assert made.real_texts() is None  # Alpaca is missing
+    (tmp_path / "alpaca").mkdir()
+    assert made.real_texts() == tmp_path
+
+
 def test_what_cannot_be_run_is_named_with_its_reason(bench, timing, page, tmp_path):
     def absent():
         raise timing.NotRunError("no checkpoint here")

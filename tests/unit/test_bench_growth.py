@@ -80,15 +80,15 @@ def test_the_table_names_the_sizes_and_all_four_slopes_of_a_line(growth):
 
 
 def test_the_record_in_git_is_of_every_stage_at_every_size_and_stands_in_the_page_and_misses_nothing(growth):
-    record = files.read_json(ROOT / growth.OUT)
+    shown = growth.growth_page
+    record = files.read_json(shown.RECORD)
     measured = {(one["axis"], one["size"], one["stage"]) for one in record["points"]}
     assert measured == {(axis, size, stage) for axis, sizes in growth.SIZES.items() for size in sizes for stage in growth.STAGES[axis]}
     assert {len(one["seconds"]) for one in record["points"]} == {record["num_repeats"]}
     assert record["missed"] == growth.missed(growth.slopes(record["points"])) == []
-    page = (ROOT / growth.PAGE).read_text(encoding="utf-8")
-    assert growth.blocks.rewritten(page, growth.growth_page.START, growth.growth_page.rendered(record), growth.PAGE.name) == page, (
-        "run benchmarks/growth.py"
-    )
+    assert shown.on_page(shown.rendered(record)) == shown.PAGE.read_text(encoding="utf-8"), "run benchmarks/growth_page.py"
+    drawing = shown.RECORD.with_suffix(".svg").read_text(encoding="utf-8")
+    assert shown.figure(record["points"]) == drawing, "run benchmarks/growth_page.py"
 
 
 @pytest.mark.parametrize("stage", ["train", "evaluate"])

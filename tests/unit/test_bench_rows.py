@@ -91,7 +91,7 @@ def test_result_files_that_differ_between_two_runs_are_counted(tmp_path):
         (tmp_path / name).write_text("x")
     outs = [{"path": "reports/snli/predictions/b.parquet", "md5": "1"}, {"path": "reports/snli/costs/c.json", "md5": "2", "size": 3}]
     (tmp_path / "dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": {"evaluate": {"cmd": "e", "outs": outs}}}))
-    found = repro.results(tmp_path)
+    found = repro.helper().results(tmp_path)
     assert sorted(found) == ["dvc.lock", "models/base/a/config.json", "reports/snli/predictions/b.parquet"]
     kept = [{"path": "reports/snli/predictions/b.parquet", "md5": "1"}, {"path": "reports/snli/costs/c.json"}]  # seconds differ
     assert json.loads(found["dvc.lock"]) == {"evaluate": {"cmd": "e", "outs": kept}}

@@ -51,7 +51,7 @@ def test_a_run_of_more_than_twenty_minutes_is_missed_in_words(whole_run, seconds
 
 
 def test_a_run_of_another_number_of_stages_at_once_is_not_judged(whole_run):
-    found = whole_run.profile(LOG.replace("40.0", "9999.0").replace("2 at once", "64 at once"))
+    found = {**whole_run.profile(LOG.replace("40.0", "9999.0").replace("2 at once", "64 at once")), "starts": {}}
     assert (found["missed"], found["bar_seconds"]) == ([], None)
     environment = {"processor": "a processor", "num_cores": 64}
     assert "64 at once, in 166.7 minutes; no bar for as many." in whole_run.rendered({**found, "environment": environment})
@@ -75,10 +75,20 @@ def test_a_log_that_is_not_of_one_whole_run_is_refused(whole_run, before, after,
 
 def test_the_table_of_a_run_shows_shares_and_what_takes_longest_first(whole_run):
     environment = {"processor": "a processor", "num_cores": 2}
-    lines = whole_run.rendered({**whole_run.profile(LOG), "environment": environment}).splitlines()
+    lines = whole_run.rendered({**whole_run.profile(LOG), "starts": {}, "environment": environment}).splitlines()
     said = "3 stages, 2 at once, in 0.7 minutes; the bar is 20: passes. On average 1.30 were at work. Measured on: a processor, 2 cores."
     assert lines[0] == said
     assert lines[4:] == ["| `train_snli` | 2 | 50 | 97% |", "| `prepare` | 1 | 2 | 3% |"]
+
+
+def test_the_starts_of_all_stages_are_worked_out_from_the_row_that_measures_some(whole_run):
+    row = {"median_seconds": 1.0, "alternative_median_seconds": 30.0, "sizes": {"num_starts": 2}}
+    found = whole_run.starts({"start_up": row}, 3)
+    assert found == {"in_forks": 1.5, "in_pythons": 45.0}  # half a second and a quarter of a minute each
+    content = {**whole_run.profile(LOG), "starts": found, "environment": {"processor": "a processor", "num_cores": 2}}
+    said = "Of the 52 s of all stages together, starting them took about 2, as the row `start_up` is measured;"
+    assert f"{said} a Python of its own for each would have taken 45." in whole_run.rendered(content)
+    assert whole_run.starts({}, 3) == whole_run.starts({"start_up": {"not_run": "a GPU"}}, 3) == {}
 
 
 @pytest.mark.parametrize(("name", "said"), [("repro.log", "one run, to its end"), ("none.log", "no such file")])
@@ -148,9 +158,11 @@ def test_the_shipped_paper_scale_is_worked_out_whole(on_paper):
     assert all(stage.hours > 0 for stage in work)
 
 
-@pytest.mark.parametrize(("name", "page"), [("on_paper", "docs/cluster.md"), ("whole_run", "docs/benchmarks.md")])
+@pytest.mark.parametrize(
+    ("name", "page"), [("on_paper", "docs/cluster.md"), ("whole_run", "docs/benchmarks.md"), ("profile_steps", "docs/benchmarks.md")]
+)
 def test_pages_are_in_step_with_their_records_whose_fields_are_described(name, page):
     script, blocks = importlib.import_module(name), importlib.import_module("blocks")
     record, text = files.read_json(ROOT / script.RECORD), (ROOT / page).read_text(encoding="utf-8")
     assert blocks.rewritten(text, script.START, script.rendered(record), page) == text, f"run python benchmarks/{name}.py"
-    assert set(record) - described.fields(f"reports/{name}.json") == set()
+    assert set(record) - described.fields(script.RECORD.as_posix()) == set()

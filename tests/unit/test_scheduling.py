@@ -49,7 +49,11 @@ def test_independent_stages_run_at_the_same_time(repo):
 
 def test_a_stage_replaces_the_list_of_paths_in_use_and_never_writes_over_it(repo):
     pipeline(a={"cmd": "ln .dvc/tmp/rwlock while_it_runs; echo 1 > a.txt"})
+    half_written = Path(".dvc/tmp/.rwlock.abcdefgh")  # of a stage that was killed
+    half_written.parent.mkdir(exist_ok=True)
+    half_written.touch()
     repro()
+    assert not half_written.exists()
     assert str(Path("a.txt").absolute()) in json.loads(Path("while_it_runs").read_text())["write"]
     assert not any(json.loads(Path(".dvc/tmp/rwlock").read_text()).values())
 
