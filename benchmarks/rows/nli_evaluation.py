@@ -13,11 +13,11 @@ import made
 import numpy as np
 import timing
 
-from ftbench import inference, text
+from ftbench import grid, inference, text
 from ftbench.text import LABELS
 
 PAIRS, QUICK_PAIRS = 400, 64
-BATCH, MAX_LENGTH = 32, 128
+MAX_LENGTH = 128
 
 
 def in_float32(options: made.Options) -> timing.Row:
@@ -45,12 +45,13 @@ def row(options: made.Options, dtype: str, tolerance: float, bar: float | None) 
         len(feature["input_ids"]) for feature in text.encode_pairs(tokenizer, pairs["premise"], pairs["hypothesis"], MAX_LENGTH).features
     )
     num_weights = sum(module.weight.numel() for module in model.base_model.encoder.modules() if isinstance(module, torch.nn.Linear))
+    batch_size = grid.evaluation(made.settings(), "multinli").per_device_eval_batch_size
     least = 2 * num_weights * num_tokens / devices.matrix_peak(getattr(torch, dtype), torch.device("cpu"))
     classifier = pipeline("text-classification", model=model, tokenizer=tokenizer, device="cpu")
 
     def ours() -> np.ndarray:
         encoded = text.encode_pairs(tokenizer, pairs["premise"], pairs["hypothesis"], MAX_LENGTH)
-        return np.exp(inference.classify(own, tokenizer, encoded.features, BATCH))
+        return np.exp(inference.classify(own, tokenizer, encoded.features, batch_size))
 
     def per_example() -> np.ndarray:
         rows = []
@@ -67,7 +68,12 @@ def row(options: made.Options, dtype: str, tolerance: float, bar: float | None) 
         ours=lambda: ours,
         alternative=lambda: per_example,
         difference=lambda ours, other: difference(ours, other, tolerance),
-        sizes={"num_pairs": len(pairs["label"]), "num_parameters": model.num_parameters(), "batch_size": BATCH, "least_seconds": least},
+        sizes={
+            "num_pairs": len(pairs["label"]),
+            "num_parameters": model.num_parameters(),
+            "batch_size": batch_size,
+            "least_seconds": least,
+        },
         figures=lambda ours, other: {"largest_difference": float(np.abs(ours - other).max())},
     )
 

@@ -36,7 +36,7 @@ def _seconds(evidence: Evidence, study: str, entry: str, name: str) -> list[floa
 def _timed(verdict: str, because: str, *runs: list[float]) -> tuple[str, str]:
     """A verdict on the seconds of runs, and why; none where any of them is SHORT."""
     if (shortest := min(map(min, runs))) < SHORT:
-        return UNDECIDED, f"{because}; a run of {shortest:.0f} s is too short to tell: below {SHORT:.0f} s the rest of the machine decides"
+        return UNDECIDED, f"{because}; a run of {int(shortest)} s is too short to tell: below {SHORT:.0f} s the rest of the machine decides"
     return verdict, because
 
 

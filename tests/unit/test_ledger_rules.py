@@ -157,7 +157,7 @@ def test_seconds_of_a_run_below_a_minute_decide_nothing(base, ours):
     entry = ledger.judge(CLAIMS["fine_tuned_inference_efficient"], "offline", Evidence(cost=evaluated([base], ours)))
     assert entry["verdict"] == UNDECIDED
     assert entry["ours"] == pytest.approx(sum(ours) / len(ours) / base)  # shown all the same
-    assert f"a run of {min(base, *ours):.0f} s is too short to tell" in entry["because"]
+    assert f"a run of {int(min(base, *ours))} s is too short to tell" in entry["because"]
     trained = minutes(lora_own=[base / 60], full_own=[one / 60 for one in ours])
     assert verdict("lora_faster_than_full", Evidence(cost=trained)) == UNDECIDED
 
