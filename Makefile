@@ -1,7 +1,8 @@
 # Every target works first on a fresh clone: each makes .venv with the pinned packages when it is not there yet.
 PYTHON ?= python3
 BIN := .venv/bin
-JOBS ?= $(shell nproc 2>/dev/null || echo 1)
+JOBS ?=
+CORES := $(shell env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2>/dev/null || echo 1)
 STAMP := .venv/.installed
 BENCH_STAMP := .venv/.bench-installed
 export HF_HUB_DISABLE_TELEMETRY := 1
@@ -10,10 +11,10 @@ export DO_NOT_TRACK := 1
 .PHONY: repro test check check-lock check-report lint audit report bench soak clean
 
 repro: $(STAMP)  ## rebuild every result that is out of date
-	$(BIN)/ftbench repro --jobs $(JOBS)
+	$(BIN)/ftbench repro $(if $(JOBS),--jobs $(JOBS))
 
 test: $(STAMP)  ## the whole test suite
-	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile
+	$(BIN)/pytest --numprocesses $(or $(JOBS),$(CORES)) --dist loadfile
 
 check: $(STAMP)  ## params.yaml and the whole grid, in seconds
 	$(BIN)/ftbench check

@@ -13,16 +13,17 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))  # so that the rows are found however this script is run
 
 import page
-from made import Options, real_texts
+from made import GENERATED, Options, real_texts
 from timing import NotRunError, Row, measure
 
 from ftbench import costs, files
@@ -52,7 +53,7 @@ ROWS = {  # name -> module of rows/ and its function
 }
 RECORD = page.RECORD
 REPEATS = 5
-GENERATED = "generated"
+SAME = ("work", "against", "sizes", "bar", "most_extra_seconds", "at_most", "texts", "checkpoint")  # in what two records must agree
 
 Find = Callable[[str], Callable[[Options], Row]]
 
@@ -84,12 +85,19 @@ def run(names: Sequence[str], options: Options, num_repeats: int, out: Path, fin
         except NotRunError as error:
             record = {"not_run": str(error)}
         record |= {"quick": options.quick, "total_seconds": time.perf_counter() - started, "environment": costs.environment()}
-        record |= {"texts": "real" if options.texts else "generated", "checkpoint": options.checkpoint.name if options.checkpoint else None}
-        record["before"] = {key: kept[name][key] for key in ("passed", "ratio") if key in kept.get(name, {})}
+        record |= {"texts": "real" if options.texts else GENERATED, "checkpoint": options.checkpoint.name if options.checkpoint else None}
+        record["before"] = found_before(record, kept.get(name, {}))
         records[name] = record
         kept[name] = record
         files.write_json(out, {"rows": kept})
     return records
+
+
+def found_before(record: Mapping[str, Any], kept: Mapping[str, Any]) -> dict[str, Any]:
+    """`passed` and `ratio` of the record that was kept, where it is of the same work on the same kind of processor; or nothing."""
+    now = json.loads(files.canonical_json(record))  # numbers as the file has them
+    alike = all(now.get(key) == kept.get(key) for key in SAME) and kept["environment"]["processor"] == now["environment"]["processor"]
+    return {key: kept[key] for key in ("passed", "ratio") if key in kept} if alike else {}
 
 
 def before(out: Path, quick: bool) -> dict[str, Any]:

@@ -224,7 +224,7 @@ def missed(found: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def run(sizes: Mapping[str, Sequence[int]], num_repeats: int, out: Path) -> list[str]:
     """Measure every point, write the record and the figure beside it, and return what is missed."""
-    if kept := out.resolve() == growth_page.RECORD:
+    if kept := out.resolve() == growth_page.RECORD.resolve():
         growth_page.on_page("")  # a page that cannot take the table is told of before anything is measured
     points: list[Point] = []
     for axis, along in sizes.items():

@@ -20,6 +20,9 @@ from ftbench.text import LABELS
 
 ROOT = Path(__file__).parents[1]
 REAL_TEXTS = ROOT.parent / "shared/data"  # beside the project, where somebody keeps them: they are no part of it
+SNLI = {split: f"snli/{split}.jsonl" for split in ("train", "test")}
+ALPACA = "alpaca/alpaca_data.json"
+GENERATED = "generated"
 SEED = 13
 VOCABULARY = 30_000  # rows of the 22 M models' embeddings
 EXTRA = (0.45, 0.35, 0.15, 0.05)  # shares of generated premises with no sentence before them, one, two and three
@@ -41,7 +44,7 @@ class Options:
 
 def real_texts() -> Path | None:
     """The folder of real texts, where it is there."""
-    return REAL_TEXTS if (REAL_TEXTS / "snli").is_dir() and (REAL_TEXTS / "alpaca").is_dir() else None
+    return REAL_TEXTS if all((REAL_TEXTS / name).is_file() for name in (*SNLI.values(), ALPACA)) else None
 
 
 def settings() -> dict[str, Any]:
@@ -62,7 +65,7 @@ def pairs(options: Options, split: str, number: int) -> dict[str, list[Any]]:
         before = [" ".join(rng.choice(drawn)["premise"] for _ in range(count)) for count in more]
         rows = [(f"{words} {row['premise']}".strip(), row["hypothesis"], row["label"]) for words, row in zip(before, drawn, strict=True)]
     else:
-        with _real(options.texts / f"snli/{split}.jsonl").open(encoding="utf-8") as stream:
+        with _real(options.texts / SNLI[split]).open(encoding="utf-8") as stream:
             for row in map(json.loads, stream):
                 label = row.get("gold_label", row.get("label"))
                 label = LABELS.index(label) if label in LABELS else label
@@ -78,14 +81,14 @@ def instructions(options: Options, split: str, number: int) -> list[dict[str, st
         from ftbench import instructions as generator
 
         return list(generator.generate(split, number, SEED))
-    rows = json.loads(_real(options.texts / "alpaca/alpaca_data.json").read_text(encoding="utf-8"))
+    rows = json.loads(_real(options.texts / ALPACA).read_text(encoding="utf-8"))
     rows = [row for row in rows if row["output"].strip()]
     return list(islice(rows if split == "train" else reversed(rows), number))
 
 
 def _real(path: Path) -> Path:
     if not path.is_file():
-        raise UserError(Problem(str(path), "no such file", mend="name a folder that holds it with --texts, or leave --texts out"))
+        raise UserError(Problem(str(path), "no such file", mend=f"name a folder that holds it, or --texts {GENERATED}"))
     return path
 
 

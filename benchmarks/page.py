@@ -59,14 +59,14 @@ def table(records: Mapping[str, Record]) -> str:
 
 
 def beside_before(records: Mapping[str, Record]) -> str:
-    """Whether the run before found of each row what this one did: that it passes, or not."""
+    """Whether the run before, of the same work, found of each row what this one did: that it passes, or not."""
     again = {name: record for name, record in records.items() if "passed" in record and record.get("before")}
     if not again:
-        return "No row was measured before."
+        return "No row was measured so before."
     others = {name: record["before"] for name, record in again.items() if record["passed"] != record["before"]["passed"]}
     turned = [f"{name} ({_found(before)} before)" for name, before in others.items()]
     unlike = f"all but {len(turned)} as the run before found them: {', '.join(turned)}" if turned else "as the run before found them"
-    return f"{len(again)} of {len(records)} rows were measured before, {unlike}."
+    return f"{len(again)} of {len(records)} rows were measured so before, {unlike}."
 
 
 def _found(before: Mapping[str, Any]) -> str:

@@ -1,10 +1,10 @@
 """What the steps of a training spend their time on: the operations of stages as DVC has them, by kind, under PyTorch's profiler.
 
 Each stage runs in a folder of its own that holds links to what it reads, so nothing in this checkout changes; it is stopped after some
-steps. What its operations do not take is Python, and waiting between them. A profiler adds to every operation, most to small ones.
+steps. What PyTorch's operations do not take is Python's and autograd's. A profiler adds to every operation, most to small ones.
 
-It writes reports/steps.json and its table in docs/benchmarks.md. Needs an up-to-date checkout: `make repro` first.
-Example: python benchmarks/profile_steps.py checkpoint@phi_2 train_snli@qkv-nf4-0
+It writes reports/steps.json and its table in docs/benchmarks.md; of stages that are named it prints the table alone. `make repro` first.
+Example: python benchmarks/profile_steps.py train_multinli@lora-own-0
 """
 
 from __future__ import annotations
@@ -30,24 +30,25 @@ import blocks
 from ftbench import costs, files
 from ftbench.errors import Problem, UserError, nearest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 RECORD, PAGE = Path("reports/steps.json"), Path("docs/benchmarks.md")
 START = blocks.start("benchmarks/profile_steps.py", "reports/steps.json")
 STAGES = ("checkpoint@phi_2", "train_snli@qkv-nf4-0", "train_multinli@full-own-0", "train_alpaca@bloom_3b-study-0")
 SKIPPED, STEPS = 20, 30  # steps before the profile begins, and steps of it
 KINDS = {  # the first whose pattern an operation's name fits
     "matrix products": r"aten::(mm|addmm|bmm|baddbmm|_?addmm_activation|mkldnn_linear\w*|linear)$",
-    "attention": r"scaled_dot_product|aten::_softmax",
+    "fused attention, softmax": r"scaled_dot_product|aten::_softmax",
     "normalisation": r"layer_norm|rms_norm|rsqrt",
     "activation": r"aten::(gelu|silu|relu|tanh|sigmoid)(_backward)?_?$",
     "dropout": r"dropout|bernoulli",
     "loss": r"log_softmax|nll_loss|cross_entropy|logsumexp",
     "embedding": r"embedding|index_select|aten::index|gather|scatter",
     "4-bit": r"bitsandbytes",
-    "optimiser": r"Optimizer|_fused_adam|_foreach|clip_grad|linalg_vector_norm",
+    "optimiser": r"aten::(_fused_adam|_foreach)|linalg_vector_norm",
     "copies and casts": r"aten::(copy_|_to_copy|clone|cat|contiguous|fill_|zero_|empty\w*|stack|repeat\w*)$",
 }
-OTHER, PYTHON = "other operations", "Python, and between operations"
+OTHER, PYTHON = "other operations", "Python and autograd, between operations"
+OPERATION = re.compile(r"(aten|bitsandbytes|torchvision|prims)::")
 
 
 def kind(operation: str) -> str:
@@ -56,15 +57,21 @@ def kind(operation: str) -> str:
 
 
 def by_kind(operations: Mapping[str, float], seconds: float) -> dict[str, float]:
-    """Seconds of each kind, out of those of each operation without what it calls; the rest of `seconds` is Python's."""
+    """Seconds of each kind, out of those of each operation without what it calls; the rest of `seconds` is Python's and autograd's.
+
+    Raises ValueError where operations took longer than the clock says.
+    """
     found = dict.fromkeys([*KINDS, OTHER], 0.0)
     for name, taken in operations.items():
-        found[kind(name)] += taken
-    return {**found, PYTHON: max(0.0, seconds - sum(operations.values()))}
+        if OPERATION.match(name):  # the rest names Python's functions and autograd's nodes
+            found[kind(name)] += taken
+    if (rest := seconds - sum(found.values())) < 0:
+        raise ValueError(f"operations of {sum(found.values()):.3f} s in {seconds:.3f} s")
+    return {**found, PYTHON: rest}
 
 
 def measured(stage: Any) -> dict[str, Any]:
-    """The profile of a stage's steps. Raises UserError for one that is not up to date or makes too few steps."""
+    """The profile of a stage's steps. Raises UserError for one whose inputs are not there, that fails or that makes too few steps."""
     with tempfile.TemporaryDirectory(prefix="profile-") as scratch:
         folder, out = Path(scratch), Path(scratch) / "profile.json"
         for dependency in stage.deps:
@@ -78,9 +85,12 @@ def measured(stage: Any) -> dict[str, Any]:
             shutil.copy(ROOT / "params.yaml", folder)
         words = [sys.executable, str(Path(__file__).resolve()), "--inside", str(out), *stage.cmd.split()[1:]]
         done = subprocess.run(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        if done.returncode:
+            said = "\n".join(done.stdout.strip().splitlines()[-5:])
+            raise UserError(Problem(stage.addressing, f"it failed, exit code {done.returncode}:\n{said}", mend="see what it says"))
         if not out.exists():
-            said = done.stdout.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
-            raise UserError(Problem(stage.addressing, f"fewer than {SKIPPED + STEPS} steps: {said[0]}", mend="name another stage"))
+            found = f"fewer than {SKIPPED + STEPS} steps in its own process"
+            raise UserError(Problem(stage.addressing, found, mend="name a stage that trains more, and in one process"))
         found = json.loads(out.read_text(encoding="utf-8"))
     return {"steps": STEPS, "seconds": found["seconds"], "kinds": by_kind(found["operations"], found["seconds"])}
 
@@ -108,7 +118,11 @@ def inside(out: Path, words: Sequence[str]) -> None:
     register_optimizer_step_post_hook(after_step)
     sys.argv = list(words)
     sys.path[0] = str(Path(words[0]).resolve().parent)
-    runpy.run_path(words[0], run_name="__main__")
+    try:
+        runpy.run_path(words[0], run_name="__main__")
+    finally:
+        if num_steps >= SKIPPED:  # it ended too early
+            profiler.stop()
 
 
 def rendered(content: Mapping[str, Any]) -> str:
@@ -121,26 +135,29 @@ def rendered(content: Mapping[str, Any]) -> str:
     milliseconds = [1000 * one["seconds"] / one["steps"] for one in stages.values()]
     lines.append(f"| ms a step | {' | '.join(f'{one:.0f}' for one in milliseconds)} |")
     machine = content["environment"]
-    said = f"{STEPS} steps of each, one stage at a time, {machine['num_threads']} threads."
+    number = " and ".join(sorted({str(one["steps"]) for one in stages.values()}))
+    said = f"{number} steps of each, one stage at a time, {machine['num_threads']} threads."
     return "\n".join([*lines, "", f"{said} Measured on: {machine['processor']}, {machine['num_cores']} cores."])
 
 
 def main(names: Sequence[str]) -> None:
-    """Profile the stages named, and write the record and its table."""
+    """Profile stages, all of STAGES where none is named; of those it writes the record and its table."""
     from dvc.repo import Repo
 
     known = {stage.addressing: stage for stage in Repo(str(ROOT)).index.stages}
     if unknown := [name for name in names if name not in known]:
         raise UserError([Problem("a stage", repr(name), "a stage of dvc.yaml that trains", nearest(name, list(known))) for name in unknown])
+    blocks.rewritten((ROOT / PAGE).read_text(encoding="utf-8"), START, "", PAGE.name)  # a page that takes no table is told of first
     stages = {}
-    for name in names:
+    for name in names or STAGES:
         print(f"{name} ...", flush=True)
         stages[name] = measured(known[name])
     content = {"stages": stages, "environment": costs.environment()}
-    page = blocks.rewritten((ROOT / PAGE).read_text(encoding="utf-8"), START, rendered(content), PAGE.name)
-    files.write_json(ROOT / RECORD, content)
-    files.write_text(ROOT / PAGE, page)
     print(rendered(content))
+    if not names:
+        files.write_json(ROOT / RECORD, content)
+        page = (ROOT / PAGE).read_text(encoding="utf-8")
+        files.write_text(ROOT / PAGE, blocks.rewritten(page, START, rendered(content), PAGE.name))
 
 
 if __name__ == "__main__":
@@ -148,7 +165,7 @@ if __name__ == "__main__":
         inside(Path(sys.argv[2]), sys.argv[3:])
         sys.exit(0)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
-    parser.add_argument("stages", nargs="*", metavar="STAGE", default=STAGES, help=f"stages that train (default: {', '.join(STAGES)})")
+    parser.add_argument("stages", nargs="*", metavar="STAGE", help=f"stages that train (default: {', '.join(STAGES)})")
     try:
         main(parser.parse_args().stages)
     except UserError as error:

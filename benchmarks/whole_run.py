@@ -17,7 +17,7 @@ from typing import Any
 
 import blocks
 
-from ftbench import costs, files
+from ftbench import costs, files, resources
 from ftbench.errors import Problem, UserError
 
 ROOT = Path(__file__).parents[1]
@@ -54,13 +54,14 @@ def profile(log: str) -> dict[str, Any]:
     return {**found, "bar_seconds": BAR if judged else None, "missed": missed}
 
 
-def starts(rows: Mapping[str, Any], num_stages: int) -> dict[str, float]:
-    """Seconds that the starts of so many stages take, in forks of the driver and in a Python each, by the row `start_up`; or nothing."""
+def starts(rows: Mapping[str, Any], kinds: Mapping[str, Any]) -> dict[str, float]:
+    """How many stages load models, and what a start takes by the row `start_up`, in a fork and in a Python of its own; or nothing."""
     row = rows.get("start_up", {})
     if "median_seconds" not in row:
         return {}
-    each = num_stages / row["sizes"]["num_starts"]
-    return {"in_forks": row["median_seconds"] * each, "in_pythons": row["alternative_median_seconds"] * each}
+    num_stages = sum(kind["stages"] for name, kind in kinds.items() if resources.uses_gpu(name))
+    fork, python = (row[key] / row["sizes"]["num_starts"] for key in ("median_seconds", "alternative_median_seconds"))
+    return {"stages": num_stages, "fork_seconds": fork, "python_seconds": python}
 
 
 def rendered(content: Mapping[str, Any]) -> str:
@@ -76,9 +77,12 @@ def rendered(content: Mapping[str, Any]) -> str:
         f"On average {content['busy']:.2f} were at work. Measured on: {machine['processor']}, {machine['num_cores']} cores."
     )
     if starting := content["starts"]:
+        number = starting["stages"]
+        fork, python = (starting[key] for key in ("fork_seconds", "python_seconds"))
         said += (
-            f" Of the {total:,.0f} s of all stages together, starting them took about {starting['in_forks']:,.0f}, as the row `start_up` is"
-            f" measured; a Python of its own for each would have taken {starting['in_pythons']:,.0f}."
+            f" A start took {fork:.2f} s when the row `start_up` was measured: {number * fork:,.0f} of the {total:,.0f} s of all stages"
+            f" together, for the {number} that load models. A Python of its own took {python:.2f} s, which would have been"
+            f" {number * python:,.0f}."
         )
     return "\n".join([said, "", *lines])
 
@@ -93,7 +97,7 @@ def main() -> None:
     log = arguments.log.read_text(encoding="utf-8", errors="replace")
     found = profile(log)
     rows = files.read_json(ROOT / BENCHMARKS)["rows"] if (ROOT / BENCHMARKS).exists() else {}
-    content = {**found, "starts": starts(rows, found["stages"]), "environment": costs.environment()}
+    content = {**found, "starts": starts(rows, found["kinds"]), "environment": costs.environment()}
     page = blocks.rewritten((ROOT / PAGE).read_text(encoding="utf-8"), START, rendered(content), PAGE.name)
     files.write_json(ROOT / RECORD, content)
     files.write_text(ROOT / PAGE, page)

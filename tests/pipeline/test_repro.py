@@ -96,6 +96,8 @@ def test_several_at_once_give_the_same_bytes_as_dvc_repro_one_by_one_on_all_para
     assert [name for name, content in theirs.items() if ours[name] != content and name != "dvc.lock"] == []
     whole, part = shrunken.locked(pipeline), shrunken.locked(other)
     assert set(part) == ran(printed)
+    for stage in (*whole.values(), *part.values()):
+        stage["deps"] = [entry for entry in stage["deps"] if entry["path"] != "src/ftbench/params.py"]  # which the fixture changes
     assert {name: whole[name] for name in part} == part
 
 

@@ -153,7 +153,8 @@ def test_the_least_seconds_of_an_evaluation_are_its_products_at_the_processors_p
     monkeypatch.setattr(devices, "matrix_peak", lambda dtype, _: {"torch.float32": 1e9}[str(dtype)])
     row = importlib.import_module("rows.nli_evaluation").row(made.Options(Path("models"), quick=True), "float32", 1e-4, None)
     per_block = 4 * 384 * 384 + 2 * 384 * 1536  # query, key, value and output; into the MLP and out of it
-    num_tokens = row.sizes["least_seconds"] * 1e9 / (2 * 6 * per_block)
+    nothing = np.zeros((1, 3))
+    num_tokens = row.figures(nothing, nothing)["least_seconds"] * 1e9 / (2 * 6 * per_block)
     assert num_tokens == pytest.approx(round(num_tokens))
     assert 64 * 10 < num_tokens < 64 * 128  # of 64 pairs of at most 128
 

@@ -34,10 +34,11 @@ def steps():
     ("operation", "kind"),
     [
         ("aten::addmm", "matrix products"), ("aten::mm", "matrix products"), ("aten::bmm", "matrix products"),
-        ("aten::_scaled_dot_product_flash_attention_for_cpu_backward", "attention"), ("aten::_softmax", "attention"),
+        ("aten::_scaled_dot_product_flash_attention_for_cpu_backward", "fused attention, softmax"),
+        ("aten::_softmax", "fused attention, softmax"),
         ("aten::_log_softmax", "loss"), ("aten::nll_loss_forward", "loss"), ("aten::native_layer_norm_backward", "normalisation"),
         ("aten::gelu_backward", "activation"), ("aten::bernoulli_", "dropout"), ("aten::embedding_dense_backward", "embedding"),
-        ("Optimizer.step#AdamW.step", "optimiser"), ("aten::_fused_adamw_", "optimiser"), ("bitsandbytes::dequantize_4bit", "4-bit"),
+        ("aten::_foreach_mul_", "optimiser"), ("aten::_fused_adamw_", "optimiser"), ("bitsandbytes::dequantize_4bit", "4-bit"),
         ("aten::copy_", "copies and casts"), ("aten::mul", "other operations"), ("aten::add_", "other operations"),
     ],
 )  # fmt: skip
@@ -46,9 +47,12 @@ def test_an_operation_is_of_the_kind_that_its_name_says(steps, operation, kind):
 
 
 def test_seconds_of_operations_are_summed_by_kind_and_the_rest_is_pythons(steps):
-    found = steps.by_kind({"aten::mm": 3.0, "aten::addmm": 1.0, "aten::mul": 2.0}, seconds=10.0)
+    named = {"autograd::engine::evaluate_function: AddmmBackward0": 0.5, "AddmmBackward0": 0.5, "Optimizer.step#AdamW.step": 0.5}
+    found = steps.by_kind({"aten::mm": 3.0, "aten::addmm": 1.0, "aten::mul": 2.0, **named}, seconds=10.0)
     assert {name: taken for name, taken in found.items() if taken} == {"matrix products": 4.0, "other operations": 2.0, steps.PYTHON: 4.0}
     assert sum(found.values()) == 10.0
+    with pytest.raises(ValueError, match="operations of 3"):
+        steps.by_kind({"aten::mm": 3.0}, seconds=1.0)
 
 
 def test_the_table_shows_shares_and_what_takes_most_first(steps):
@@ -56,10 +60,10 @@ def test_the_table_shows_shares_and_what_takes_most_first(steps):
     environment = {"processor": "a processor", "num_cores": 2, "num_threads": 1}
     lines = steps.rendered({"stages": {"a": {"steps": 8, "seconds": 4.0, "kinds": kinds}}, "environment": environment}).splitlines()
     assert lines[:5] == ["| share of a step | `a` |", "|---|---:|", "| loss | 75% |", "| matrix products | 25% |", "| ms a step | 500 |"]
-    assert lines[-1] == "30 steps of each, one stage at a time, 1 threads. Measured on: a processor, 2 cores."
+    assert lines[-1] == "8 steps of each, one stage at a time, 1 threads. Measured on: a processor, 2 cores."
 
 
-def stage(steps, folder: Path, num_steps: int):
+def stage(steps, folder: Path, num_steps: object):
     """A stage whose script makes some steps, as DVC would have it."""
     from types import SimpleNamespace
 
@@ -83,6 +87,13 @@ def test_a_stage_of_too_few_steps_is_named(steps, tmp_path, monkeypatch):
     (tmp_path / "params.yaml").touch()
     with pytest.raises(steps.UserError, match=r"stepping\n.*fewer than 50 steps"):
         steps.measured(stage(steps, tmp_path, steps.SKIPPED + steps.STEPS - 1))
+
+
+def test_a_stage_that_fails_is_told_with_what_it_says(steps, tmp_path, monkeypatch):
+    monkeypatch.setattr(steps, "ROOT", tmp_path)
+    (tmp_path / "params.yaml").touch()
+    with pytest.raises(steps.UserError, match=r"it failed, exit code 1:(?s:.)*ValueError: invalid literal"):
+        steps.measured(stage(steps, tmp_path, "many"))
 
 
 def test_a_stage_that_reads_what_is_not_there_is_told_to_run_the_pipeline_first(steps, tmp_path, monkeypatch):

@@ -83,12 +83,12 @@ def test_the_table_of_a_run_shows_shares_and_what_takes_longest_first(whole_run)
 
 def test_the_starts_of_all_stages_are_worked_out_from_the_row_that_measures_some(whole_run):
     row = {"median_seconds": 1.0, "alternative_median_seconds": 30.0, "sizes": {"num_starts": 2}}
-    found = whole_run.starts({"start_up": row}, 3)
-    assert found == {"in_forks": 1.5, "in_pythons": 45.0}  # half a second and a quarter of a minute each
+    found = whole_run.starts({"start_up": row}, whole_run.profile(LOG)["kinds"])
+    assert found == {"stages": 2, "fork_seconds": 0.5, "python_seconds": 15.0}  # `prepare` loads no model
     content = {**whole_run.profile(LOG), "starts": found, "environment": {"processor": "a processor", "num_cores": 2}}
-    said = "Of the 52 s of all stages together, starting them took about 2, as the row `start_up` is measured;"
-    assert f"{said} a Python of its own for each would have taken 45." in whole_run.rendered(content)
-    assert whole_run.starts({}, 3) == whole_run.starts({"start_up": {"not_run": "a GPU"}}, 3) == {}
+    said = "A start took 0.50 s when the row `start_up` was measured: 1 of the 52 s of all stages together, for the 2 that load models."
+    assert f"{said} A Python of its own took 15.00 s, which would have been 30." in whole_run.rendered(content)
+    assert whole_run.starts({}, {}) == whole_run.starts({"start_up": {"not_run": "a GPU"}}, {}) == {}
 
 
 @pytest.mark.parametrize(("name", "said"), [("repro.log", "one run, to its end"), ("none.log", "no such file")])
